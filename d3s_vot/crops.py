@@ -1,0 +1,177 @@
+"""The two square samplers of D3S: GEM's localisation patch and the segmentation crop with its way back.
+
+Both replicate the image's border. The localisation patch is a float tensor made on the network's device; the
+segmentation crop is OpenCV's uint8 bilinear resize, as published.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from d3s_vot.errors import InputError
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where a square segmentation crop lies in the image.
+
+    Attributes:
+        center: (x, y) that the crop was asked for, in pixels of the image.
+        corner: (x, y) of its first pixel, whole.
+        side: of the square in the image, whole pixels.
+        size: of the crop, pixels.
+    """
+
+    center: tuple[float, float]
+    corner: tuple[int, int]
+    side: int
+    size: int
+
+    @classmethod
+    def around(cls, center: tuple[float, float], wh: tuple[float, float], area_scale: float, size: int) -> Crop:
+        """The square of side ceil(area_scale * sqrt(w h)) around a target (paper section 3.3)."""
+        side = math.ceil(area_scale * math.sqrt(wh[0] * wh[1]))
+        # Python rounds halves to even, as the published code does.
+        corner = (round(center[0] - side / 2), round(center[1] - side / 2))
+        return cls(center, corner, max(side, 1), size)
+
+    @property
+    def factor(self) -> float:
+        """Pixels of the crop per pixel of the image."""
+        return self.size / self.side
+
+    def cut(self, image: Image) -> Image:
+        """The crop (size x size x 3) of an H x W x 3 uint8 image, border replicated."""
+        height, width = image.shape[:2]
+        (x0, y0), x1, y1 = self.corner, self.corner[0] + self.side, self.corner[1] + self.side
+        # As published, the last column or row is left out where the square passes that edge.
+        last_x = width - 1 - (x1 > width > 1)
+        last_y = height - 1 - (y1 > height > 1)
+        if x0 >= 0 and y0 >= 0 and x1 <= last_x + 1 and y1 <= last_y + 1:
+            square = image[y0:y1, x0:x1]
+        else:
+            rows = np.clip(np.arange(y0, y1), 0, last_y)
+            columns = np.clip(np.arange(x0, x1), 0, last_x)
+            square = image[rows[:, None], columns]
+        return cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    def cut_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """The crop of an H x W mask, zero outside the image; values in 0..1."""
+        square = np.zeros((self.side, self.side), np.float32)
+        (x0, y0), (h, w) = self.corner, mask.shape
+        left, top = max(-x0, 0), max(-y0, 0)
+        part = mask[max(y0, 0) : max(y0 + self.side, 0), max(x0, 0) : max(x0 + self.side, 0)]
+        square[top : top + part.shape[0], left : left + part.shape[1]] = part
+        return cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    def to_image(self, points: NDArray) -> NDArray[np.float64]:
+        """N x 2 points (x, y) of the crop in the image, by the published mapping."""
+        return (np.asarray(points, np.float64) - self.size / 2) / self.factor + np.asarray(self.center)
+
+    def paste(self, probability: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+        """A size x size map of the crop brought back to the image, H x W, zero outside the crop."""
+        # Pixel centres: crop pixel u shows the image at corner + (u + 0.5) / factor - 0.5.
+        full = np.zeros((height, width), np.float32)
+        square = cv2.resize(probability, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+        x0, y0 = self.corner
+        left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + self.side, width), min(y0 + self.side, height)
+        if left < right and top < bottom:
+            full[top:bottom, left:right] = square[top - y0 : bottom - y0, left - x0 : right - x0]
+        return full
+
+
+def image_tensor(image: Image, device: torch.device) -> Tensor:
+    """1 x 3 x H x W uint8 on the device; one upload per frame."""
+    return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None]
+
+
+def localization_patch(image: Tensor, position: tuple[float, float], scale: float, size: int) -> Tensor:
+    """GEM's square patch: the image sub-sampled, cut with a replicated border and resized.
+
+    Args:
+        image: 1 x 3 x H x W, uint8.
+        position: (y, x) of its middle, pixels of the image.
+        scale: pixels of the image per pixel of the patch.
+        size: of the patch, pixels.
+
+    Returns:
+        1 x 3 x size x size float32 on the scale 0..255.
+
+    Raises:
+        InputError: the scale is not a positive number.
+    """
+    if not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"cannot cut a patch at scale {scale}")
+    factor = max(math.floor(scale - 0.1), 1)
+    side = max(round(size * scale / factor), 1)
+    patch = image.float() if image.shape[2] * image.shape[3] < side * side else image
+    for dim, p, length in ((2, position[0], image.shape[2]), (3, position[1], image.shape[3])):
+        offset = int(p) % factor
+        middle = (int(p) - offset) // factor
+        index = torch.arange(middle - (side - 1) // 2, middle + side // 2 + 1, device=image.device)
+        count = max((length - offset + factor - 1) // factor, 1)  # of sub-sampled rows or columns
+        patch = patch.index_select(dim, (index.clamp(0, count - 1) * factor + offset).clamp(max=length - 1))
+    patch = patch.float()
+    if side == size:
+        return patch
+    return F.interpolate(patch, (size, size), mode="bilinear", align_corners=False)
+
+
+SHIFTS = ((0.25, 0.25), (-0.25, 0.25), (0.25, -0.25), (-0.25, -0.25),
+          (0.75, 0.75), (-0.75, 0.75), (0.75, -0.75), (-0.75, -0.75))  # fmt: skip
+BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))  # sigma_y, sigma_x
+ANGLES = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)  # degrees
+
+
+def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """GEM's 27 samples of the first frame: identity, shifts, flip, blurs, rotations.
+
+    Args:
+        window: 1 x 3 x W x W float, a patch around the target larger than the samples.
+        size: of a sample, pixels.
+
+    Returns:
+        27 x 3 x size x size samples and 27 x 2 shifts (dy, dx) of the target in them, in pixels.
+    """
+    side = window.shape[-1]
+    start = (side - size) // 2
+
+    def middle(x: Tensor, dy: int = 0, dx: int = 0) -> Tensor:
+        return x[..., start - dy : start - dy + size, start - dx : start - dx + size]
+
+    moves = [(round(dy * size / 2), round(dx * size / 2)) for dy, dx in SHIFTS]
+    samples = [middle(window)]
+    samples += [middle(window, dy, dx) for dy, dx in moves]
+    samples += [middle(window.flip(3))]
+    samples += [_blur(window, sy, sx, middle) for sy, sx in BLURS]
+    pixels = window[0].permute(1, 2, 0).cpu().numpy()
+    for angle in ANGLES:
+        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
+        turned = cv2.warpAffine(pixels, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+        samples.append(middle(torch.from_numpy(turned).permute(2, 0, 1)[None].to(window.device)))
+    shifts = torch.zeros(len(samples), 2)
+    shifts[1 : 1 + len(moves)] = torch.tensor(moves, dtype=torch.float32)
+    return torch.cat(samples), shifts
+
+
+def _blur(window: Tensor, sigma_y: float, sigma_x: float, middle) -> Tensor:
+    def kernel(sigma: float) -> Tensor:
+        t = torch.arange(-math.ceil(2 * sigma), math.ceil(2 * sigma) + 1, dtype=torch.float32, device=window.device)
+        k = torch.exp(-(t**2) / (2 * sigma**2))
+        return k / k.sum()
+
+    ky, kx = kernel(sigma_y), kernel(sigma_x)
+    x = window.transpose(0, 1)  # 3 x 1 x W x W
+    x = F.conv2d(x, ky.view(1, 1, -1, 1), padding=(len(ky) // 2, 0))
+    x = F.conv2d(x, kx.view(1, 1, 1, -1), padding=(0, len(kx) // 2))
+    return middle(x.transpose(0, 1))

@@ -1,0 +1,143 @@
+"""The loaded networks of D3S: trunks and segmentation network on one device, shared by many trackers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from d3s_vot.backbones import CHANNELS, Trunk, create_trunk
+from d3s_vot.config import D3SConfig
+from d3s_vot.crops import Image, image_tensor
+from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.gem import normalize_features
+from d3s_vot.network import SegmentationNetwork, Template, location_channel
+from d3s_vot.weights import Checkpoint, find_weights, load_checkpoint
+
+TRUNK_CHUNK = 9  # patches at once through the trunk at initialisation: 27 in three goes
+
+
+class D3SModel:
+    """Networks without state; every method is a function of its arguments.
+
+    Args:
+        network: the trained segmentation network.
+        trunk: features for segmentation.
+        gem_trunk: features for localisation; often the same object.
+        config: constants that belong to the weights.
+        device: where the networks run.
+    """
+
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        trunk: Trunk,
+        gem_trunk: Trunk,
+        config: D3SConfig,
+        device: torch.device,
+    ) -> None:
+        self.device, self.config = device, config
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.trunk = trunk.to(device)
+        self.gem_trunk = self.trunk if gem_trunk is trunk else gem_trunk.to(device)
+        size = config.segm_crop_size
+        self._location = location_channel(torch.full((1, 2), size / 2, device=device), size)  # 1 x 1 x S x S
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, device: torch.device, trunk_weights: str | Path | None = None
+    ) -> D3SModel:
+        """Build the networks of a checkpoint.
+
+        Args:
+            checkpoint: from `load_checkpoint`.
+            device: where they run.
+            trunk_weights: file of the ImageNet trunk, where it is neither in the checkpoint nor in a package.
+
+        Raises:
+            CheckpointError: the tensors do not fit the networks.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"segm_predictor": {}, "feature_extractor": {}, "gem_extractor": {}}
+        for name, tensor in checkpoint.tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        def build(name: str, state: dict[str, Tensor]) -> Trunk:
+            return create_trunk(name, state=state) if state else create_trunk(name, trunk_weights)
+
+        trunk = build(checkpoint.trunk, parts["feature_extractor"])
+        gem_trunk = build(checkpoint.gem_trunk, parts["gem_extractor"]) if checkpoint.gem_trunk else trunk
+        network = SegmentationNetwork(CHANNELS[checkpoint.trunk])
+        try:
+            network.load_state_dict({k: v.float() for k, v in parts["segm_predictor"].items()})
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the weights do not fit the segmentation network of {checkpoint.trunk}; they are of another network"
+            ) from error
+        return cls(network, trunk, gem_trunk, replace(D3SConfig(), **checkpoint.config), device)
+
+    @torch.inference_mode()
+    def gem_features(self, patches: Tensor) -> Tensor:
+        """Normalised stride-16 features of n localisation patches: n x C x 16 x 16."""
+        with self._exact():
+            return torch.cat([normalize_features(self.gem_trunk(p)[16]) for p in patches.split(TRUNK_CHUNK)])
+
+    @torch.inference_mode()
+    def encode_template(self, crop: Image, mask: NDArray) -> Template:
+        """GIM's template side, from the first frame's crop (S x S x 3) and mask (S x S, 0..1)."""
+        with self._exact():
+            marked = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32)).to(self.device)
+            return self.network.encode_template(self.trunk(image_tensor(crop, self.device)), marked[None, None])
+
+    @torch.inference_mode()
+    def segment(self, crop: Image, template: Template) -> NDArray[np.float32]:
+        """Probability of the target in a crop (S x S x 3): S x S."""
+        with self._exact():
+            logits = self.network(self.trunk(image_tensor(crop, self.device)), template, self._location)
+            return torch.softmax(logits, dim=1)[0, 0].cpu().numpy()
+
+    @staticmethod
+    def _exact():
+        """cuDNN without autotuning and TF32: the same input gives the same output."""
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """The device of a name; "auto" is CUDA where there is one.
+
+    Raises:
+        InputError: unknown, or not on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"there is no device {device!r}; use auto, cpu or cuda") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device; use --device cpu or auto")
+    return chosen
+
+
+def load_model(
+    weights: str | os.PathLike[str] = "D3S",
+    device: str | torch.device = "auto",
+    trunk_weights: str | Path | None = None,
+) -> D3SModel:
+    """Load the networks once, for any number of trackers.
+
+    Args:
+        weights: name of packaged weights, or a file.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        trunk_weights: file of the ImageNet trunk, for trunks that come from no package.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another network.
+        InputError: there is no such device.
+    """
+    chosen = choose_device(device)
+    return D3SModel.from_checkpoint(load_checkpoint(find_weights(os.fspath(weights))), chosen, trunk_weights)

@@ -1,0 +1,244 @@
+"""Boxes, polygons and masks: conversions, areas, overlaps; the only room that knows corner conventions.
+
+Inside the package coordinates are 0-based: pixel (0, 0) is the top-left one. `Box(x, y, w, h)` covers the
+pixels x .. x + w - 1, so that its centre, as a pixel index, is x + (w - 1) / 2. OTB and the VOT2013-2018
+rectangles count from 1; `Box.from_one_based` and `Box.one_based` convert them at the edge of the package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from d3s_vot.errors import InputError
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box: left, top, width and height in pixels, 0-based.
+
+    >>> Box(2, 3, 4, 5).area
+    20.0
+    >>> Box.from_one_based(1, 1, 4, 4)
+    Box(x=0.0, y=0.0, w=4.0, h=4.0)
+
+    Raises:
+        InputError: a value is not finite, or width or height is not positive.
+    """
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "w", "h"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if not all(map(math.isfinite, self)):
+            raise InputError(f"box {tuple(self)} holds a value that is not finite; give x, y, w, h as numbers")
+        if self.w <= 0 or self.h <= 0:
+            raise InputError(f"box {tuple(self)} is empty; width and height must be positive")
+
+    def __iter__(self):
+        return iter((self.x, self.y, self.w, self.h))
+
+    @classmethod
+    def from_one_based(cls, x: float, y: float, w: float, h: float) -> Box:
+        """The box of a 1-based annotation (OTB, VOT2013-2018, GOT-10k)."""
+        return cls(x - 1, y - 1, w, h)
+
+    def one_based(self) -> tuple[float, float, float, float]:
+        """x, y, w, h with the corner counted from 1."""
+        return self.x + 1, self.y + 1, self.w, self.h
+
+    @classmethod
+    def from_center(cls, cx: float, cy: float, w: float, h: float) -> Box:
+        """The box of size w, h whose middle pixel is (cx, cy)."""
+        return cls(cx - (w - 1) / 2, cy - (h - 1) / 2, w, h)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) of the middle pixel."""
+        return self.x + (self.w - 1) / 2, self.y + (self.h - 1) / 2
+
+    @property
+    def area(self) -> float:
+        """Width times height, in pixels."""
+        return self.w * self.h
+
+    @property
+    def box(self) -> Box:
+        """The box itself; every region has one."""
+        return self
+
+    @property
+    def polygon(self) -> Polygon:
+        """The four corners, clockwise from the top left; same area as the box."""
+        x1, y1 = self.x + self.w, self.y + self.h
+        return Polygon([(self.x, self.y), (x1, self.y), (x1, y1), (self.x, y1)])
+
+    def overlaps_image(self, height: int, width: int) -> bool:
+        """Whether any part of the box lies inside an image of that size."""
+        return self.x < width and self.y < height and self.x + self.w > 0 and self.y + self.h > 0
+
+
+class Polygon:
+    """A polygon of three or more corners, (x, y) in pixels.
+
+    Args:
+        points: N x 2 corners, or the flat 2 N numbers of a VOT annotation; copied.
+
+    Raises:
+        InputError: fewer than three corners, a value that is not finite, or no area.
+    """
+
+    def __init__(self, points: ArrayLike | Iterable[Sequence[float]]) -> None:
+        array = np.array(points, dtype=np.float64)
+        if array.size < 6 or array.size % 2 or array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 2):
+            raise InputError(f"a polygon needs three or more x, y corners, not an array of shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise InputError("the polygon holds a value that is not finite; give its corners as numbers")
+        self.points: NDArray[np.float64] = array.reshape(-1, 2)  # N x 2
+        self.points.flags.writeable = False
+        if np.ptp(self.points, axis=0).min() <= 0:
+            raise InputError("the polygon is a line or a point; it must enclose an area")
+
+    def __repr__(self) -> str:
+        return f"Polygon({self.points.round(3).tolist()})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Polygon) and np.array_equal(self.points, other.points)
+
+    def __hash__(self) -> int:
+        return hash(self.points.tobytes())
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y): the mean of the corners."""
+        x, y = self.points.mean(axis=0)
+        return float(x), float(y)
+
+    @property
+    def area(self) -> float:
+        """Enclosed area in pixels."""
+        x, y = self.points.T
+        return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+    @property
+    def box(self) -> Box:
+        """The smallest axis-aligned box around the corners."""
+        (x0, y0), (x1, y1) = self.points.min(axis=0), self.points.max(axis=0)
+        return Box(x0, y0, x1 - x0, y1 - y0)
+
+    @property
+    def polygon(self) -> Polygon:
+        """The polygon itself; every region has one."""
+        return self
+
+    def flat(self) -> list[float]:
+        """x0, y0, x1, y1, ... as the VOT text formats have it."""
+        return self.points.ravel().tolist()
+
+    def quadrilateral(self) -> Polygon:
+        """Itself where it has four corners, else its minimum-area rectangle."""
+        if len(self.points) == 4:
+            return self
+        return Polygon(cv2.boxPoints(cv2.minAreaRect(self.points.astype(np.float32))))
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A region given pixel by pixel.
+
+    Args:
+        array: H x W, non-zero (or > 0.5) on the target; copied as bool.
+
+    Raises:
+        InputError: not two-dimensional, not finite, or empty.
+    """
+
+    array: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.array)
+        if array.ndim != 2:
+            raise InputError(f"a mask must be H x W, not of shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise InputError("the mask holds values that are not finite")
+        array = array > (0.5 if array.dtype.kind == "f" else 0)
+        if not array.any():
+            raise InputError("the mask is empty; mark at least one pixel of the target")
+        object.__setattr__(self, "array", array)
+
+    @property
+    def area(self) -> float:
+        """Number of pixels."""
+        return float(np.count_nonzero(self.array))
+
+    @property
+    def box(self) -> Box:
+        """The smallest box around the pixels."""
+        x, y, w, h = cv2.boundingRect(self.array.astype(np.uint8))
+        return Box(x, y, w, h)
+
+    @property
+    def polygon(self) -> Polygon:
+        """The corners of its box."""
+        return self.box.polygon
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) of the middle pixel of its box."""
+        return self.box.center
+
+
+Region = Box | Polygon | Mask
+
+
+def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
+    """H x W boolean mask of a region; corners are rounded to whole pixels and belong to it."""
+    if isinstance(region, Mask):
+        if region.array.shape != (height, width):
+            raise InputError(f"the mask is {region.array.shape[::-1]} pixels, the image {(width, height)}")
+        return region.array
+    canvas = np.zeros((height, width), np.uint8)
+    if isinstance(region, Box):
+        x0, y0 = round(region.x), round(region.y)
+        x1, y1 = max(x0 + 1, round(region.x + region.w)), max(y0 + 1, round(region.y + region.h))
+        canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
+    else:
+        cv2.fillPoly(canvas, [np.rint(region.points).astype(np.int32)], 1)
+    return canvas.astype(bool)
+
+
+def box_iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0..1.
+
+    >>> box_iou(Box(0, 0, 2, 2), Box(1, 0, 2, 2)) == 1 / 3
+    True
+    """
+    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
+    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
+    inter = max(w, 0.0) * max(h, 0.0)
+    return inter / (a.area + b.area - inter)
+
+
+def polygon_iou(a: Polygon, b: Polygon) -> float:
+    """Intersection over union of two convex polygons, 0..1.
+
+    >>> round(polygon_iou(Box(0, 0, 2, 2).polygon, Box(1, 0, 2, 2).polygon), 4)
+    0.3333
+    """
+    inter, _ = cv2.intersectConvexConvex(a.points.astype(np.float32), b.points.astype(np.float32))
+    return min(inter / max(a.area + b.area - inter, 1e-9), 1.0)
+
+
+def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Intersection over union of two H x W masks, 0..1; two empty masks agree (1)."""
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 1.0

@@ -1,0 +1,142 @@
+"""Segmentation of a frame and what its mask says: region, position, size (paper sections 3.3 and 3.4)."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from statistics import fmean
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from d3s_vot.config import D3SConfig
+from d3s_vot.crops import Crop, Image
+from d3s_vot.fit import fit_axis_aligned, fit_rotated, largest_contour, min_area_corners
+from d3s_vot.model import D3SModel
+
+
+class Output(Enum):
+    """In which form the target was given, and is given back."""
+
+    BOX = "box"
+    POLYGON = "polygon"
+    MASK = "mask"
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What the mask of one frame says.
+
+    Attributes:
+        crop: where the frame was segmented.
+        probability: S x S of the target, zero outside what was kept of the mask.
+        corners: 4 x 2 of the fitted region in the image, or None where the mask is not believed.
+        center: (x, y) in the image to move the target to, or None.
+        size: sqrt(w h) of the area-preserving box in the image, or None where the scale must not follow.
+    """
+
+    crop: Crop
+    probability: NDArray[np.float32]
+    corners: NDArray[np.float64] | None = None
+    center: tuple[float, float] | None = None
+    size: float | None = None
+
+
+def area_preserving_box(corners: NDArray) -> tuple[float, float]:
+    """(w, h) with the aspect of a quadrilateral's min-max box and the area |p0 p1| |p1 p2| (section 5)."""
+    span = np.ptp(corners, axis=0)  # 2: max - min
+    area = np.linalg.norm(corners[0] - corners[1]) * np.linalg.norm(corners[1] - corners[2])
+    s = math.sqrt(area / (span[0] * span[1])) if span.min() > 0 else 0.0
+    return float(s * span[0] + 1), float(s * span[1] + 1)
+
+
+class Segmenter:
+    """Template and mask history of one target.
+
+    Args:
+        model: the networks.
+        image: first frame, H x W x 3.
+        center: (x, y) of the target.
+        wh: its size in pixels of the image.
+        mask: H x W bool, the target's mask, or its filled polygon where it was given as one.
+        output: form of the target.
+    """
+
+    def __init__(
+        self,
+        model: D3SModel,
+        image: Image,
+        center: tuple[float, float],
+        wh: tuple[float, float],
+        mask: NDArray[np.bool_],
+        output: Output,
+    ) -> None:
+        self._model, self._config, self._output = model, model.config, output
+        c = self._config
+        crop = self._crop(center, wh)
+        square, given = crop.cut(image), crop.cut_mask(mask)  # S x S x 3 and S x S
+        if output is Output.MASK:
+            marked = (given > 0.1).astype(np.uint8)
+        else:
+            first = model.segment(square, model.encode_template(square, given))
+            reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
+            marked = cv2.dilate((given > 0).astype(np.uint8), np.ones((reach, reach), np.uint8))
+            marked &= first > c.mask_threshold
+        self._template = model.encode_template(square, marked)
+        self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
+
+    def _crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
+        c = self._config
+        return Crop.around(center, wh, c.segm_search_area_scale, c.segm_crop_size)
+
+    def __call__(
+        self, image: Image, center: tuple[float, float], wh: tuple[float, float], uncertainty: float
+    ) -> Segmentation:
+        """Segment a frame around GEM's answer.
+
+        Args:
+            image: H x W x 3.
+            center: (x, y) of GEM's answer.
+            wh: of the target.
+            uncertainty: of GEM's answer.
+        """
+        c = self._config
+        crop = self._crop(center, wh)
+        probability = self._model.segment(crop.cut(image), self._template)  # S x S
+        threshold = c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
+        mask = (probability > threshold).astype(np.uint8)
+        contour = largest_contour(mask)
+        area = 0.0 if contour is None else float(cv2.contourArea(contour))
+        if contour is None or area <= c.min_mask_area:
+            return Segmentation(crop, np.zeros_like(probability))
+        if self._output is not Output.MASK:
+            mask = cv2.drawContours(np.zeros_like(mask), [contour], -1, 1, thickness=-1)
+            probability = np.where(mask > 0, np.maximum(probability, np.nextafter(threshold, 1, dtype=np.float32)), 0)
+        rectangle = min_area_corners(contour)  # R0, 4 x 2
+        mean_area = fmean(self._areas)
+        change = abs(mean_area - area) / max(mean_area, 1.0)  # q
+        size = center_found = corners = None
+        if uncertainty < c.uncertainty_scale and change < c.mask_change_region:
+            self._areas.append(area)
+            size = math.sqrt(math.prod(area_preserving_box(crop.to_image(rectangle))))
+        if change < c.mask_change_position:
+            x, y = crop.to_image(rectangle).mean(axis=0)
+            center_found = (float(x), float(y))
+        if change < c.mask_change_region:
+            corners = crop.to_image(self._fit(mask, rectangle))
+        return Segmentation(crop, probability, corners, center_found, size)
+
+    def _fit(self, mask: NDArray[np.uint8], rectangle: NDArray) -> NDArray:
+        """R1 where its area is comparable with R0's, else R0; 4 x 2 in the crop."""
+        c = self._config
+        fitted = fit_axis_aligned(mask) if self._output is Output.BOX else fit_rotated(mask > 0, c)
+        ratio = _area(fitted) / max(_area(rectangle), 1e-6)
+        return fitted if c.fit_min_area_ratio <= ratio <= c.fit_max_area_ratio else rectangle
+
+
+def _area(corners: NDArray) -> float:
+    x, y = np.asarray(corners, np.float64).T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)

@@ -1,0 +1,222 @@
+"""D3STracker: the state of one target in one video, frame by frame (paper sections 3.5 and 4.1).
+
+    tracker = load_tracker("D3S")
+    tracker.initialize(first_image, Box(x, y, w, h))
+    prediction = tracker.track(next_image)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d3s_vot.base import Prediction, Tracker
+from d3s_vot.config import D3SConfig
+from d3s_vot.crops import Image, first_frame_samples, image_tensor, localization_patch
+from d3s_vot.errors import InputError
+from d3s_vot.gem import GEM, gaussian_labels
+from d3s_vot.images import check_image
+from d3s_vot.localize import Flag, ScoreHistory, localize
+from d3s_vot.model import D3SModel, load_model
+from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
+from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
+
+Pair = tuple[float, float]
+
+
+def load_tracker(
+    weights: str | os.PathLike[str] = "D3S",
+    device: str | torch.device = "auto",
+    trunk_weights: str | Path | None = None,
+) -> D3STracker:
+    """A tracker with its networks loaded; arguments and errors as in `load_model`."""
+    return D3STracker(load_model(weights, device, trunk_weights))
+
+
+class D3STracker(Tracker):
+    """One target in one video.
+
+    Args:
+        model: the networks; any number of trackers share one.
+        segmentation: False leaves localisation alone, with a fixed size.
+    """
+
+    def __init__(self, model: D3SModel, *, segmentation: bool = True) -> None:
+        self.model = model
+        self._segmentation = segmentation
+        self._frame = 0  # the first is 1
+
+    @property
+    def config(self) -> D3SConfig:
+        """The constants in use."""
+        return self.model.config
+
+    def fork(self) -> D3STracker:
+        """Another tracker on the same network, for another target."""
+        return D3STracker(self.model, segmentation=self._segmentation)
+
+    def initialize(self, image: Image, region: Region | None = None, *, mask: NDArray | None = None) -> None:
+        """Learn the target from the first frame; see `Tracker.initialize`."""
+        check_image(image)
+        if isinstance(region, Mask):
+            region, mask = None, region.array
+        if (mask is None) == (region is None) and mask is None:
+            raise InputError("no target given; give a Box, a Polygon or a mask")
+        height, width = image.shape[:2]
+        c = self.config
+        if mask is not None:
+            self._output, target = Output.MASK, Mask(mask)
+            center, wh = target.box.center, (target.box.w, target.box.h)
+        elif isinstance(region, Box):
+            self._output, target = Output.BOX, region
+            center, wh = region.center, (region.w, region.h)
+        elif isinstance(region, Polygon):
+            self._output, target = Output.POLYGON, region.quadrilateral()
+            center, wh = target.center, area_preserving_box(target.points)
+        else:
+            raise InputError(f"the target must be a Box, a Polygon or a mask, not {type(region).__name__}")
+        if not target.box.overlaps_image(height, width):
+            raise InputError(f"the target's box {tuple(target.box)} lies outside the image of {width} x {height}")
+        filled = rasterize(target, height, width)
+        if not filled.any():
+            raise InputError(f"the target's box {tuple(target.box)} covers no pixel of the image")
+
+        self._frame, self._image_size = 1, (height, width)
+        self._position: Pair = (center[1], center[0])  # (y, x), as all of GEM
+        self._size: Pair = (wh[1], wh[0])  # (h, w)
+        self._scale = math.sqrt(c.gem_search_area_scale**2 * wh[0] * wh[1]) / c.gem_patch_size
+        self._base_size: Pair = (self._size[0] / self._scale, self._size[1] / self._scale)
+        self._history = ScoreHistory(c)
+        self._gem = self._learn(image)
+        self._segmenter = Segmenter(self.model, image, center, wh, filled, self._output)
+
+    def _learn(self, image: Image) -> GEM:
+        """The online model from the augmented samples of the first frame."""
+        c = self.config
+        at = (float(round(self._position[0])), float(round(self._position[1])))
+        frame = image_tensor(image, self.model.device)
+        window = localization_patch(frame, at, self._scale, c.gem_window_size)
+        samples, shifts = first_frame_samples(window, c.gem_patch_size)  # 27 x 3 x 256 x 256, 27 x 2
+        features = self.model.gem_features(samples)  # 27 x C x 16 x 16
+        centers = self._label_center(at, self._scale) + shifts / c.gem_stride  # 27 x 2
+        return GEM(c, features, self._labels(centers))
+
+    def _label_center(self, sample_position: Pair, scale: float) -> torch.Tensor:
+        """(y, x) of the target on the feature grid of a sample, from its middle."""
+        c = self.config
+        offset = torch.tensor(self._position) - torch.tensor(sample_position)
+        return c.gem_feature_size * offset / (scale * c.gem_patch_size) + 0.5
+
+    def _labels(self, centers: torch.Tensor) -> torch.Tensor:
+        c = self.config
+        sigma = c.label_sigma_factor * math.sqrt(math.prod(self._base_size)) / c.gem_stride
+        return gaussian_labels(centers.to(self.model.device, torch.float32), sigma, c.gem_feature_size)
+
+    def track(self, image: Image) -> Prediction:
+        """Find the target in the next frame; see `Tracker.track`."""
+        check_image(image)
+        if self._frame == 0:
+            raise InputError("the tracker has no target yet; call initialize first")
+        if image.shape[:2] != self._image_size:
+            (h, w), (fh, fw) = self._image_size, image.shape[:2]
+            raise InputError(f"the frame is {fw} x {fh}, the first one {w} x {h}; frames must keep their size")
+        c = self.config
+        self._frame += 1
+        sample_position, sample_scale = self._position, self._scale
+        patch = localization_patch(image_tensor(image, self.model.device), sample_position, sample_scale, c.gem_patch_size)
+        features = self.model.gem_features(patch)  # 1 x C x 16 x 16
+        found = localize(self._gem.score(features), sample_scale, self._size, c)
+        uncertainty = self._history.observe(found)
+        moved = self._inside(sample_position, found.displacement)
+        if uncertainty < c.uncertainty_update:
+            self._rescale(self._scale)
+            self._position = self._keep_visible(moved)
+        segmentation = self._segment(image, moved, uncertainty)
+        self._adapt(features, sample_position, sample_scale, found.flag, uncertainty)
+        return self._predict(segmentation, uncertainty)
+
+    def _inside(self, position: Pair, displacement: Pair) -> Pair:
+        """A new position, clamped into the image."""
+        h, w = self._image_size
+        y, x = position[0] + displacement[0], position[1] + displacement[1]
+        return min(max(y, 0.0), float(h)), min(max(x, 0.0), float(w))
+
+    def _keep_visible(self, position: Pair) -> Pair:
+        """A position from which a fifth of the target's size still lies inside the image."""
+        margin = 0.5 - self.config.target_inside_ratio
+        y, x = (
+            max(-margin * side, min(p, length + margin * side))
+            for p, side, length in zip(position, self._size, self._image_size, strict=True)
+        )
+        return y, x
+
+    def _rescale(self, scale: float) -> None:
+        """Set the scale, so that the target has 10 pixels and fits the image, and the size that follows."""
+        (h, w), (base_h, base_w) = self._image_size, self._base_size
+        low = max(self.config.min_base_size / base_h, self.config.min_base_size / base_w)
+        high = max(min(h / base_h, w / base_w), low)
+        self._scale = min(max(scale, low), high)
+        self._size = (base_h * self._scale, base_w * self._scale)
+
+    def _segment(self, image: Image, moved: Pair, uncertainty: float) -> Segmentation | None:
+        """Segment at GEM's answer and let the mask move position and scale."""
+        c = self.config
+        worth = uncertainty < c.uncertainty_segment or self._output is Output.MASK
+        if not (worth and self._segmentation):
+            self._position = moved
+            return None
+        result = self._segmenter(image, (moved[1], moved[0]), (self._size[1], self._size[0]), uncertainty)
+        if result.corners is None:
+            self._position = moved
+        if result.center is not None:
+            self._position = (result.center[1], result.center[0])
+        if result.size is not None:
+            self._follow_size(result.size)
+        return result
+
+    def _follow_size(self, size: float) -> None:
+        """Move the scale towards that of a target of sqrt(w h) = size pixels, a step at most."""
+        c = self.config
+        wanted = size * c.gem_search_area_scale / c.gem_patch_size
+        if wanted > c.min_scale and abs(wanted - self._scale) / self._scale < c.max_scale_change:
+            step = c.scale_step_mask_mode if self._output is Output.MASK else c.scale_step
+            self._scale = min(max(wanted, self._scale * (1 - step)), self._scale * (1 + step))
+
+    def _adapt(
+        self, features: torch.Tensor, at: Pair, scale: float, flag: Flag, uncertainty: float
+    ) -> None:
+        """Let the frame into GEM's memory and refine the filter when it is due."""
+        c = self.config
+        hard = flag == Flag.HARD_NEGATIVE
+        if uncertainty < c.uncertainty_update:
+            label = self._labels(self._label_center(at, scale)[None])[0]
+            self._gem.add(features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
+        if hard or (self._frame - 1) % c.update_interval == 0:
+            self._gem.update()
+
+    def _predict(self, found: Segmentation | None, uncertainty: float) -> Prediction:
+        height, width = self._image_size
+        shape: Box | Polygon
+        if found is not None and found.corners is not None:
+            shape = Polygon(found.corners)
+            if self._output is Output.BOX:
+                shape = shape.box
+        else:
+            shape = Box.from_center(self._position[1], self._position[0], self._size[1], self._size[0])
+        c = self.config
+        as_mask = self._output is Output.MASK
+        return Prediction(
+            shape,
+            confidence=self._history.confidence,
+            visible=uncertainty < c.uncertainty_update,
+            image_size=(height, width),
+            crop=None if found is None else found.crop,
+            probability=None if found is None else found.probability,
+            threshold=c.mask_threshold_mask_mode if as_mask else c.mask_threshold,
+            as_mask=as_mask,
+        )

@@ -1,0 +1,296 @@
+"""The TraX process that the VOT toolkit starts: `python -m d3s_vot.vot`.
+
+The model is loaded before the handshake, once; every 'initialize' of the session starts it on a new target.
+A target given as rectangle, polygon or mask is answered in kind, with the property `confidence` (0..1).
+
+Settings are environment variables, all optional:
+    D3S_VOT_WEIGHTS: file of weights; default: the published system's.
+    D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
+    D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
+    D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: errors go to
+        stderr, where the toolkit picks them up, and other text is dropped.
+
+Exit code 0: the client ended the session. 1: an error ended it. 2: a setting cannot be used; nothing was said
+to the client, one sentence says why on stderr.
+
+Source: the TraX protocol (L. Cehovin, "TraX: The visual Tracking eXchange protocol and library", 2017).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trax.server
+from numpy.typing import NDArray
+from trax._ctypes import trax_server_setup_file_v
+from trax.image import Image as TraxImage
+from trax.region import Mask as TraxMask
+from trax.region import Polygon as TraxPolygon
+from trax.region import Rectangle as TraxRectangle
+from trax.region import Region as TraxRegion
+
+import d3s_vot
+from d3s_vot.errors import D3SError, InputError
+from d3s_vot.images import read_image
+from d3s_vot.regions import Box, Mask, Polygon, Region
+
+# What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see Box.one_based;
+# polygons (VOT2014-2019) are taken as they stand.
+POLYGON_ORIGIN = 0.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the process, read from the environment."""
+
+    weights: str | None
+    device: str
+    threads: int | None
+    log: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Reads and checks D3S_VOT_*; an empty value counts as not given.
+
+        Raises:
+            InputError: the number of threads is no positive integer.
+        """
+        threads = environment.get("D3S_VOT_THREADS") or None
+        if threads is not None and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
+            raise InputError(f"D3S_VOT_THREADS is {threads!r}; give a whole number of threads, 1 or more")
+        log = environment.get("D3S_VOT_LOG") or None
+        return cls(
+            weights=environment.get("D3S_VOT_WEIGHTS") or None,
+            device=environment.get("D3S_VOT_DEVICE") or "auto",
+            threads=None if threads is None else int(threads),
+            log=None if log is None else Path(log),
+        )
+
+
+def region_from_trax(region: TraxRegion, height: int, width: int) -> Region:
+    """A region of the protocol in the package's coordinates.
+
+    Args:
+        region: rectangle, polygon or mask (which covers a part of the image and carries its offset).
+        height, width: size of the image, for masks.
+
+    Raises:
+        InputError: the region is of another kind, empty or not finite.
+    """
+    if region.type == TraxRegion.RECTANGLE:
+        return Box.from_one_based(*region.bounds())
+    if region.type == TraxRegion.POLYGON:
+        return Polygon(np.array(list(region)) - POLYGON_ORIGIN)
+    if region.type == TraxRegion.MASK:
+        x, y = region.offset()
+        part = region.array() > 0
+        full = np.zeros((height, width), bool)
+        top, left = max(y, 0), max(x, 0)
+        bottom, right = max(min(y + part.shape[0], height), top), max(min(x + part.shape[1], width), left)
+        full[top:bottom, left:right] = part[top - y : bottom - y, left - x : right - x]
+        return Mask(full)
+    raise InputError(f"the client gave a target of kind {region.type!r}; send a rectangle, polygon or mask")
+
+
+def region_to_trax(region: Region) -> TraxRegion:
+    """A region of the package as the protocol has it.
+
+    Raises:
+        InputError: a coordinate does not fit the protocol's single precision.
+    """
+    if isinstance(region, Mask):
+        return TraxMask.create(np.ascontiguousarray(region.array, np.uint8))
+    if isinstance(region, Box):
+        return TraxRectangle.create(*_finite(region.one_based()))
+    corners = _finite(region.points.ravel() + POLYGON_ORIGIN)
+    return TraxPolygon.create(list(zip(corners[::2], corners[1::2])))
+
+
+def _finite(values: Any) -> list[float]:
+    """The values in single precision: an infinite one would end the session inside the toolkit."""
+    with np.errstate(over="ignore"):
+        single = np.asarray(values, np.float32)
+    if not np.isfinite(single).all():
+        raise InputError(f"the region {list(values)} cannot be sent: its coordinates are too large")
+    return single.tolist()
+
+
+class Session:
+    """One client: answers its requests until it quits.
+
+    Args:
+        server: the connected TraX server.
+        tracker: what `load_tracker` returned.
+    """
+
+    def __init__(self, server: trax.server.Server, tracker: Any) -> None:
+        self.server = server
+        self.tracker = tracker
+        self.initialized = False
+
+    def run(self) -> None:
+        """Serves requests until the client quits.
+
+        Raises:
+            D3SError: an image or region cannot be used.
+            trax.TraxException: the connection broke.
+        """
+        while True:
+            request = self.server.wait()
+            if request.type == trax.TraxStatus.QUIT:
+                return
+            image = self._read(request.image)
+            if request.type == trax.TraxStatus.INITIALIZE:
+                self._initialize(image, request.objects)
+            else:
+                self._track(image)
+
+    def _read(self, images: Mapping[str, Any]) -> NDArray[np.uint8]:
+        """The colour channel's file as H x W x 3 RGB."""
+        if "color" not in images:
+            raise InputError("the client sent no colour image; choose a data set with a channel 'color'")
+        return read_image(images["color"].path())
+
+    def _initialize(self, image: NDArray[np.uint8], objects: list[tuple[TraxRegion, Any]]) -> None:
+        if len(objects) != 1:
+            raise InputError(f"the client gave {len(objects)} targets; this tracker follows one")
+        region, _ = objects[0]
+        target = region_from_trax(region, *image.shape[:2])
+        self.tracker.initialize(image, target.array if isinstance(target, Mask) else target)
+        self.initialized = True
+        self.server.status([(region, {"confidence": 1.0})])
+
+    def _track(self, image: NDArray[np.uint8]) -> None:
+        if not self.initialized:
+            raise InputError("the client sent a frame before any target; send 'initialize' first")
+        prediction = self.tracker.track(image)
+        confidence = float(prediction.confidence)
+        if not math.isfinite(confidence):  # the toolkit's files hold no NaN
+            confidence = 0.0
+        self.server.status([(region_to_trax(prediction.region), {"confidence": round(confidence, 6)})])
+
+
+@contextmanager
+def private_streams(log: Path | None) -> Iterator[tuple[int, int]]:
+    """Gives stdout to the protocol alone: a half-written line of other text would hang it.
+
+    Inside, descriptors 1 and 2 (and so Python's, C's and C++'s output) lead to the log or nowhere.
+
+    Args:
+        log: file to append to; None: text is dropped.
+
+    Yields:
+        Descriptors of the real stdout and of where errors go: the log, or the real stderr.
+
+    Raises:
+        InputError: the log cannot be written.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        sink = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(f"D3S_VOT_LOG {str(log)!r} cannot be written: {error.strerror}; name another file") from None
+    stdout, stderr = os.dup(1), os.dup(2)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    try:
+        yield stdout, stderr if log is None else sink
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        for descriptor in (sink, stdout, stderr):
+            os.close(descriptor)
+
+
+def connect(stdout: int) -> trax.server.Server:
+    """Shakes hands with the client over stdin and the given descriptor.
+
+    `trax.server.Server` always takes C's stdout, which is the log's by now; libtrax's own call for other
+    descriptors is put in the place of the one that it would make.
+    """
+    original = trax.server.trax_server_setup_v
+    trax.server.trax_server_setup_v = lambda metadata, logger, flags: trax_server_setup_file_v(
+        metadata, 0, stdout, logger, flags
+    )
+    try:
+        return trax.server.Server(
+            [TraxRegion.RECTANGLE, TraxRegion.POLYGON, TraxRegion.MASK],
+            [TraxImage.PATH],
+            tracker_name="D3S",
+            tracker_description="D3S: discriminative single-shot segmentation tracker",
+            tracker_family="segmentation",
+        )
+    finally:
+        trax.server.trax_server_setup_v = original
+
+
+def load(settings: Settings) -> Any:
+    """Loads the tracker.
+
+    Raises:
+        D3SError: the weights or the device cannot be used.
+    """
+    options: dict[str, Any] = {"device": settings.device}
+    if settings.weights is not None:
+        options["weights"] = settings.weights
+    if settings.threads is not None:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    return d3s_vot.load_tracker("D3S", **options)
+
+
+def serve(settings: Settings) -> int:
+    """Loads, shakes hands, answers; returns the exit code.
+
+    Raises:
+        InputError: the log cannot be written.
+    """
+    with private_streams(settings.log) as (stdout, errors):
+
+        def report(text: str) -> None:
+            os.write(errors, (text.rstrip("\n") + "\n").encode(errors="replace"))  # whole lines only
+
+        try:
+            tracker = load(settings)
+        except D3SError as error:
+            report(f"d3s_vot.vot: {error}")
+            return 2
+        server = connect(stdout)
+        try:
+            Session(server, tracker).run()
+        except D3SError as error:
+            report(f"d3s_vot.vot: the session ends: {error}")
+            server.quit(str(error))
+            return 1
+        except Exception:  # of any kind: the toolkit must not wait for an answer until its time-out
+            report(traceback.format_exc())
+            server.quit("internal error of the tracker, see its log")
+            return 1
+        server.quit()
+        return 0
+
+
+def main() -> int:
+    """Runs the process; see the module's text."""
+    try:
+        return serve(Settings.from_environment(os.environ))
+    except InputError as error:
+        print(f"d3s_vot.vot: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Fixtures that find the folder of reference data; a user's machine does not have it, so tests skip without it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SHARED = Path(os.environ.get("D3S_VOT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> None:
+    """The same number of threads everywhere: rounding, and so the golden traces, depend on it."""
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the reference data; no folder {SHARED} (set D3S_VOT_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Callable[[str], dict[str, np.ndarray]]:
+    """Loads one golden file as a dictionary of arrays."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(shared / "golden" / name) as archive:
+            return {key: archive[key] for key in archive}
+
+    return load

@@ -1,0 +1,1 @@
+"""Training of the segmentation network (paper section 3.3): `python -m train`."""

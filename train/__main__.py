@@ -1,0 +1,56 @@
+"""Train the segmentation network on labelled pictures.
+
+    python -m train --data ../shared/data/train --output runs/first-light
+    python -m train --data ../shared/data/train --output runs/first-light --resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+from d3s_vot.backbones import CHANNELS
+from d3s_vot.errors import D3SError
+from train.config import TrainConfig
+from train.data import DataError, index_stills
+from train.loop import Trainer
+
+
+def main() -> int:
+    """Parse the command line, train, and return the exit code."""
+    defaults = TrainConfig()
+    parser = argparse.ArgumentParser(
+        prog="python -m train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of SET/images and SET/masks")
+    parser.add_argument("--output", type=Path, required=True, help="folder for weights, state and log")
+    parser.add_argument("--resume", action="store_true", help="go on from the state in --output")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--trunk", choices=sorted(CHANNELS), default=defaults.trunk)
+    for name in ("iterations", "batch", "seed", "workers"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name), help="default %(default)s")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    chosen = {name: getattr(options, name) for name in ("trunk", "iterations", "batch", "seed", "workers")}
+    config = dataclasses.replace(defaults, **chosen)
+    try:
+        trainer = Trainer(config, index_stills(options.data), options.output, torch.device(options.device))
+        if options.resume:
+            trainer.resume()
+        trainer.run()
+    except (DataError, D3SError, OSError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
