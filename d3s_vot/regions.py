@@ -1,7 +1,7 @@
 """Boxes, polygons and masks: conversions, areas, overlaps; the only room that knows corner conventions.
 
-Inside the package coordinates are 0-based: pixel (0, 0) is the top-left one. `Box(x, y, w, h)` covers the
-pixels x .. x + w - 1, so that its centre, as a pixel index, is x + (w - 1) / 2. OTB and the VOT2013-2018
+Inside the package coordinates are 0-based: pixel (0, 0) is the top-left one, and `Box(x, y, w, h)` covers the
+pixels x .. x + w - 1. OTB and the VOT2013-2018
 rectangles count from 1; `Box.from_one_based` and `Box.one_based` convert them at the edge of the package.
 """
 
@@ -20,7 +20,7 @@ from d3s_vot.errors import InputError
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-aligned box: left, top, width and height in pixels, 0-based.
+    """An axis-aligned box: left, top, width and height in pixels, 0-based; its middle is x + w / 2, y + h / 2.
 
     >>> Box(2, 3, 4, 5).area
     20.0
@@ -58,13 +58,13 @@ class Box:
 
     @classmethod
     def from_center(cls, cx: float, cy: float, w: float, h: float) -> Box:
-        """The box of size w, h whose middle pixel is (cx, cy)."""
-        return cls(cx - (w - 1) / 2, cy - (h - 1) / 2, w, h)
+        """The box of size w, h whose middle is (cx, cy)."""
+        return cls(cx - w / 2, cy - h / 2, w, h)
 
     @property
     def center(self) -> tuple[float, float]:
-        """(x, y) of the middle pixel."""
-        return self.x + (self.w - 1) / 2, self.y + (self.h - 1) / 2
+        """(x, y) of the middle."""
+        return self.x + self.w / 2, self.y + self.h / 2
 
     @property
     def area(self) -> float:
@@ -193,8 +193,9 @@ class Mask:
 
     @property
     def center(self) -> tuple[float, float]:
-        """(x, y) of the middle pixel of its box."""
-        return self.box.center
+        """(x, y) of the middle pixel of its box: the mean of the outermost pixels' indices."""
+        box = self.box
+        return box.x + (box.w - 1) / 2, box.y + (box.h - 1) / 2
 
 
 Region = Box | Polygon | Mask

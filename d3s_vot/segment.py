@@ -83,7 +83,7 @@ class Segmenter:
         else:
             first = model.segment(square, model.encode_template(square, given))
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
-            marked = cv2.dilate((given > 0).astype(np.uint8), np.ones((reach, reach), np.uint8))
+            marked = cv2.dilate((given > 0.5).astype(np.uint8), np.ones((reach, reach), np.uint8))
             marked &= first > c.mask_threshold
         self._template = model.encode_template(square, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)

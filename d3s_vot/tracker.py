@@ -71,7 +71,7 @@ class D3STracker(Tracker):
         c = self.config
         if mask is not None:
             self._output, target = Output.MASK, Mask(mask)
-            center, wh = target.box.center, (target.box.w, target.box.h)
+            center, wh = target.center, (target.box.w, target.box.h)
         elif isinstance(region, Box):
             self._output, target = Output.BOX, region
             center, wh = region.center, (region.w, region.h)
@@ -205,7 +205,9 @@ class D3STracker(Tracker):
         if found is not None and found.corners is not None:
             shape = Polygon(found.corners)
             if self._output is Output.BOX:
-                shape = shape.box
+                # The corners are pixels of the mask's edge, so the box is one wider than their distance.
+                box = shape.box
+                shape = Box(box.x, box.y, box.w + 1, box.h + 1)
         else:
             shape = Box.from_center(self._position[1], self._position[0], self._size[1], self._size[0])
         c = self.config

@@ -4,7 +4,7 @@ The model is loaded before the handshake, once; every 'initialize' of the sessio
 A target given as rectangle, polygon or mask is answered in kind, with the property `confidence` (0..1).
 
 Settings are environment variables, all optional:
-    D3S_VOT_WEIGHTS: file of weights; default: the published system's.
+    D3S_VOT_WEIGHTS: file or name of weights; default: "D3S".
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
     D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: errors go to
@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import trax.server
@@ -41,10 +41,13 @@ from trax.region import Region as TraxRegion
 import d3s_vot
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.images import read_image
-from d3s_vot.regions import Box, Mask, Polygon, Region
+from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
 
-# What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see Box.one_based;
-# polygons (VOT2014-2019) are taken as they stand.
+if TYPE_CHECKING:
+    from d3s_vot.base import Tracker
+
+# What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see
+# Box.one_based; polygons (VOT2014-2019) are taken as they stand.
 POLYGON_ORIGIN = 0.0
 
 
@@ -52,7 +55,7 @@ POLYGON_ORIGIN = 0.0
 class Settings:
     """The settings of the process, read from the environment."""
 
-    weights: str | None
+    weights: str
     device: str
     threads: int | None
     log: Path | None
@@ -69,7 +72,7 @@ class Settings:
             raise InputError(f"D3S_VOT_THREADS is {threads!r}; give a whole number of threads, 1 or more")
         log = environment.get("D3S_VOT_LOG") or None
         return cls(
-            weights=environment.get("D3S_VOT_WEIGHTS") or None,
+            weights=environment.get("D3S_VOT_WEIGHTS") or "D3S",
             device=environment.get("D3S_VOT_DEVICE") or "auto",
             threads=None if threads is None else int(threads),
             log=None if log is None else Path(log),
@@ -101,18 +104,26 @@ def region_from_trax(region: TraxRegion, height: int, width: int) -> Region:
     raise InputError(f"the client gave a target of kind {region.type!r}; send a rectangle, polygon or mask")
 
 
-def region_to_trax(region: Region) -> TraxRegion:
-    """A region of the package as the protocol has it.
+def region_to_trax(region: Region, kind: str, height: int, width: int) -> TraxRegion:
+    """A region of the package as the protocol has it, in the kind that the target was given in.
+
+    The kind decides on the corner convention too: where the tracker falls back to a box, in a sequence of
+    polygons, a rectangle would lie one pixel off.
+
+    Args:
+        region: box, polygon or mask; converted where it is of another kind.
+        kind: TraxRegion.RECTANGLE, POLYGON or MASK.
+        height, width: size of the image, for masks.
 
     Raises:
         InputError: a coordinate does not fit the protocol's single precision.
     """
-    if isinstance(region, Mask):
-        return TraxMask.create(np.ascontiguousarray(region.array, np.uint8))
-    if isinstance(region, Box):
-        return TraxRectangle.create(*_finite(region.one_based()))
-    corners = _finite(region.points.ravel() + POLYGON_ORIGIN)
-    return TraxPolygon.create(list(zip(corners[::2], corners[1::2])))
+    if kind == TraxRegion.MASK:
+        return TraxMask.create(np.ascontiguousarray(rasterize(region, height, width), np.uint8))
+    if kind == TraxRegion.RECTANGLE:
+        return TraxRectangle.create(*_finite(region.box.one_based()))
+    corners = _finite(region.polygon.points.ravel() + POLYGON_ORIGIN)
+    return TraxPolygon.create(list(zip(corners[::2], corners[1::2], strict=True)))
 
 
 def _finite(values: Any) -> list[float]:
@@ -129,13 +140,13 @@ class Session:
 
     Args:
         server: the connected TraX server.
-        tracker: what `load_tracker` returned.
+        tracker: what answers.
     """
 
-    def __init__(self, server: trax.server.Server, tracker: Any) -> None:
+    def __init__(self, server: trax.server.Server, tracker: Tracker) -> None:
         self.server = server
         self.tracker = tracker
-        self.initialized = False
+        self.kind = ""  # of the target, once there is one
 
     def run(self) -> None:
         """Serves requests until the client quits.
@@ -165,18 +176,19 @@ class Session:
             raise InputError(f"the client gave {len(objects)} targets; this tracker follows one")
         region, _ = objects[0]
         target = region_from_trax(region, *image.shape[:2])
-        self.tracker.initialize(image, target.array if isinstance(target, Mask) else target)
-        self.initialized = True
+        self.tracker.initialize(image, target)
+        self.kind = region.type
         self.server.status([(region, {"confidence": 1.0})])
 
     def _track(self, image: NDArray[np.uint8]) -> None:
-        if not self.initialized:
+        if not self.kind:
             raise InputError("the client sent a frame before any target; send 'initialize' first")
         prediction = self.tracker.track(image)
         confidence = float(prediction.confidence)
         if not math.isfinite(confidence):  # the toolkit's files hold no NaN
             confidence = 0.0
-        self.server.status([(region_to_trax(prediction.region), {"confidence": round(confidence, 6)})])
+        region = region_to_trax(prediction.region, self.kind, *image.shape[:2])
+        self.server.status([(region, {"confidence": round(confidence, 6)})])
 
 
 @contextmanager
@@ -199,7 +211,9 @@ def private_streams(log: Path | None) -> Iterator[tuple[int, int]]:
     try:
         sink = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
-        raise InputError(f"D3S_VOT_LOG {str(log)!r} cannot be written: {error.strerror}; name another file") from None
+        raise InputError(
+            f"D3S_VOT_LOG {str(log)!r} cannot be written: {error.strerror}; name another file"
+        ) from None
     stdout, stderr = os.dup(1), os.dup(2)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -236,20 +250,17 @@ def connect(stdout: int) -> trax.server.Server:
         trax.server.trax_server_setup_v = original
 
 
-def load(settings: Settings) -> Any:
+def load(settings: Settings) -> Tracker:
     """Loads the tracker.
 
     Raises:
         D3SError: the weights or the device cannot be used.
     """
-    options: dict[str, Any] = {"device": settings.device}
-    if settings.weights is not None:
-        options["weights"] = settings.weights
     if settings.threads is not None:
         import torch
 
         torch.set_num_threads(settings.threads)
-    return d3s_vot.load_tracker("D3S", **options)
+    return d3s_vot.load_tracker(settings.weights, device=settings.device)
 
 
 def serve(settings: Settings) -> int:
@@ -274,6 +285,9 @@ def serve(settings: Settings) -> int:
         except D3SError as error:
             report(f"d3s_vot.vot: the session ends: {error}")
             server.quit(str(error))
+            return 1
+        except trax.TraxException as error:
+            report(f"d3s_vot.vot: the connection to the client broke: {error}")
             return 1
         except Exception:  # of any kind: the toolkit must not wait for an answer until its time-out
             report(traceback.format_exc())

@@ -1,0 +1,87 @@
+"""Average overlap without resets over a folder of sequences in VOT layout, and the time that it takes.
+
+    python benchmarks/overlap.py ../shared/data/sequences --weights D3S --json
+
+The target is given as the ground truth gives it (rectangles counted from 1, polygons as they are); the overlap is
+of axis-aligned boxes, over all frames but the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from d3s_vot import Box, D3SError, D3STracker, Polygon
+from d3s_vot.images import read_image
+from d3s_vot.model import load_model
+from d3s_vot.regions import box_iou
+
+
+def ground_truth(folder: Path) -> list[Box | Polygon]:
+    """One region a frame."""
+    rows = [[float(v) for v in line.split(",")] for line in (folder / "groundtruth.txt").read_text().split()]
+    return [Box.from_one_based(*row) if len(row) == 4 else Polygon(row) for row in rows]
+
+
+def run(tracker: D3STracker, folder: Path) -> dict[str, float]:
+    """AO, milliseconds to initialise and milliseconds a frame of one sequence (decoding excluded)."""
+    truth = ground_truth(folder)
+    images = sorted((folder / "color").glob("*.jpg"))
+    if len(images) != len(truth):
+        raise SystemExit(f"overlap: {folder} has {len(images)} frames and {len(truth)} regions")
+    first = read_image(images[0])
+    begun = time.perf_counter()
+    tracker.initialize(first, truth[0])
+    initialised = time.perf_counter() - begun
+    overlaps, times = [], []
+    for path, region in zip(images[1:], truth[1:], strict=True):
+        image = read_image(path)
+        begun = time.perf_counter()
+        prediction = tracker.track(image)
+        box = prediction.box
+        times.append(time.perf_counter() - begun)
+        overlaps.append(box_iou(box, region.box))
+    return {
+        "frames": len(images),
+        "ao": float(np.mean(overlaps)),
+        "init_ms": 1e3 * initialised,
+        "median_ms": 1e3 * float(np.median(times)),
+        "p95_ms": 1e3 * float(np.percentile(times, 95)),
+    }
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--weights", default="D3S")
+    parser.add_argument("--trunk-weights", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--localization-only", action="store_true", help="no segmentation, fixed size")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    try:
+        model = load_model(options.weights, options.device, options.trunk_weights)
+        tracker = D3STracker(model, segmentation=not options.localization_only)
+        rows = {}
+        for name in (options.folder / "list.txt").read_text().split():
+            rows[name] = run(tracker.fork(), options.folder / name)
+            print(f"{name:24s} {rows[name]['ao']:.3f}  {rows[name]['median_ms']:.1f} ms", file=sys.stderr, flush=True)
+    except (D3SError, OSError) as error:
+        print(f"overlap: {error}", file=sys.stderr)
+        return 2
+    summary = {"mean_ao": float(np.mean([r["ao"] for r in rows.values()])), "sequences": rows}
+    print(json.dumps(summary, indent=1) if options.json else f"mean AO {summary['mean_ao']:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The measures of the VOT short-term challenges: overlap, accuracy, failures, robustness, EAO, AO.
+
+Two conventions are in use and differ by up to .012 on VOT2018, so both are here:
+
+* `toolkit`: what vot-toolkit 0.7.4 computes (supervised_average_ar, supervised_eao_score,
+  average_accuracy). Overlaps count pixels, corners rounded; accuracies are weighted by sequence lengths.
+* `papers`: what papers report for the challenges of 2015 to 2019, computed as in pysot. Overlaps are exact
+  areas; accuracy is the mean over all frames; in the EAO a failure that no new start could follow counts as
+  the end of the sequence, and every sequence weighs the same.
+
+From the definitions in M. Kristan et al., "The Visual Object Tracking VOT2015 challenge results" (2015) and
+"A novel performance evaluation methodology for single-target trackers" (2016), and the programs' answers.
+
+A region here is a stored one, in the coordinates of the annotation files: an array of 4 values is a rectangle
+(x, y, width, height), one of N x 2 values a convex polygon. A run is what a tracker left for one sequence:
+for every frame a region, or a code: 1 = initialised, 2 = failed, 0 = skipped or unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Region = NDArray[np.float64]  # 4, or N x 2
+SKIPPED, INITIALIZED, FAILED = 0, 1, 2
+BURN_IN = 10  # frames after an initialisation that do not count for accuracy
+SKIP = 5  # frames from a failure to the next initialisation
+Convention = Literal["toolkit", "papers"]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The pixels of a region inside an image: in row `top + i` those from left[i] to right[i] - 1."""
+
+    top: int
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    box: tuple[
+        int, int, int, int
+    ]  # first and last column, first and last row of the corners, inside the image
+
+
+def _rows(region: Region, width: int, height: int) -> _Rows:
+    """The pixels that the VOT toolkit counts: of rounded corners, which belong to a polygon."""
+    if region.ndim == 1:
+        x, y, w, h = (int(value) for value in np.rint(region))
+        x0, x1, y0, y1 = x, x + w - 1, y, y + h - 1
+    else:
+        corners = np.rint(region)
+        x0, y0 = (int(value) for value in corners.min(axis=0))
+        x1, y1 = (int(value) for value in corners.max(axis=0))
+    box = max(x0, 0), min(x1, width - 1), max(y0, 0), min(y1, height - 1)
+    top, bottom = box[2], box[3] + 1
+    if bottom <= top or box[1] < box[0]:
+        nothing = np.zeros(0, np.int64)
+        return _Rows(0, nothing, nothing, box)
+    if region.ndim == 1:
+        return _Rows(top, np.full(bottom - top, box[0]), np.full(bottom - top, box[1] + 1), box)
+    row = np.arange(top, bottom, dtype=np.float64)[:, None]  # rows x edges
+    ax, ay = corners.T
+    bx, by = np.roll(corners, -1, axis=0).T
+    crossed = (row >= np.minimum(ay, by)) & (row <= np.maximum(ay, by))
+    level = ay == by
+    slope_y = np.where(level, 1.0, ay - by)
+    crossing = bx + (row - by) / slope_y * (ax - bx)  # of a row and an edge
+    first = np.where(crossed, np.where(level, np.minimum(ax, bx), crossing), np.inf).min(axis=1)
+    last = np.where(crossed, np.where(level, np.maximum(ax, bx), crossing), -np.inf).max(axis=1)
+    left = np.clip(np.floor(first), 0, width).astype(np.int64)
+    right = np.clip(np.trunc(last) + 1, left, width).astype(np.int64)
+    right = np.where(last > -1, right, left)
+    return _Rows(top, left, right, box)
+
+
+def pixel_overlap(a: Region, b: Region, width: int, height: int) -> float:
+    """Intersection over union, in pixels, of the parts of two regions inside an image; 0..1.
+
+    As in the toolkit, regions that together touch a single row or column of the image do not overlap.
+
+    >>> pixel_overlap(np.array([0.0, 0, 10, 10]), np.array([5.0, 0, 10, 10]), 40, 30) == 1 / 3
+    True
+    """
+    p, q = _rows(a, width, height), _rows(b, width, height)
+    columns = min(p.box[0], q.box[0]), max(p.box[1], q.box[1])
+    rows = min(p.box[2], q.box[2]), max(p.box[3], q.box[3])
+    if columns[1] <= columns[0] or rows[1] <= rows[0]:
+        return 0.0
+    top, bottom = max(p.top, q.top), min(p.top + len(p.left), q.top + len(q.left))
+    inside = 0
+    if bottom > top:
+        of_p, of_q = slice(top - p.top, bottom - p.top), slice(top - q.top, bottom - q.top)
+        common = np.minimum(p.right[of_p], q.right[of_q]) - np.maximum(p.left[of_p], q.left[of_q])
+        inside = int(common.clip(min=0).sum())
+    union = int((p.right - p.left).sum() + (q.right - q.left).sum()) - inside
+    return inside / union if union else 0.0
+
+
+Corners = list[tuple[float, float]]
+
+
+def _corners(region: Region) -> Corners:
+    """The corners, so ordered that the inside lies to the left of each edge."""
+    if region.ndim == 1:
+        x, y, w, h = region.tolist()
+        return [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
+    corners: Corners = [(x, y) for x, y in region.tolist()]
+    return corners if _area(corners) >= 0 else corners[::-1]
+
+
+def _area(corners: Corners) -> float:
+    """Signed area of a polygon; 0 for fewer than three corners."""
+    shifted = corners[1:] + corners[:1]
+    return sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(corners, shifted, strict=True)) / 2
+
+
+def _clip(corners: Corners, clipper: Corners) -> Corners:
+    """The part of a polygon inside a convex one (Sutherland and Hodgman, 1974)."""
+    for (ax, ay), (bx, by) in zip(clipper, clipper[1:] + clipper[:1], strict=True):
+        sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for x, y in corners]
+        kept: Corners = []
+        for n, (x, y) in enumerate(corners):
+            before, side = sides[n - 1], sides[n]
+            if (before < 0) != (side < 0):  # the edge from the corner before crosses the line
+                share = before / (before - side)
+                px, py = corners[n - 1]
+                kept.append((px + share * (x - px), py + share * (y - py)))
+            if side >= 0:
+                kept.append((x, y))
+        corners = kept
+    return corners
+
+
+def exact_overlap(a: Region, b: Region, width: int, height: int) -> float:
+    """Intersection over union of the areas of two regions inside an image; 0..1.
+
+    >>> exact_overlap(np.array([0.0, 0, 10, 10]), np.array([5.5, 0, 10, 10]), 40, 30) == 4.5 / 15.5
+    True
+    """
+    image: Corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    p, q = _clip(_corners(a), image), _clip(_corners(b), image)
+    inside = _area(_clip(p, q)) if p and q else 0.0
+    union = _area(p) + _area(q) - inside
+    return min(max(inside / union, 0.0), 1.0) if union > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One repetition on one sequence, reduced to what the measures need.
+
+    Attributes:
+        codes: T; INITIALIZED, FAILED, SKIPPED, or -1 where the tracker gave a region.
+        overlaps: T; overlap with the truth, 0..1; NaN where there is a code.
+    """
+
+    codes: NDArray[np.int64]
+    overlaps: NDArray[np.float64]
+
+    @classmethod
+    def compare(
+        cls,
+        answers: Sequence[Region | int],
+        truth: Sequence[Region],
+        width: int,
+        height: int,
+        convention: Convention = "toolkit",
+    ) -> Run:
+        """The run of a tracker's answers, frame by frame beside the ground truth."""
+        overlap = pixel_overlap if convention == "toolkit" else exact_overlap
+        codes = np.array([answer if isinstance(answer, int) else -1 for answer in answers], np.int64)
+        overlaps = [
+            math.nan if isinstance(answer, int) else overlap(answer, true, width, height)
+            for answer, true in zip(answers, truth, strict=True)
+        ]
+        return cls(codes, np.array(overlaps, np.float64))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def failures(self) -> int:
+        """How often the target was lost."""
+        return int(np.count_nonzero(self.codes == FAILED))
+
+    def counted(self, burn_in: int) -> NDArray[np.float64]:
+        """Overlaps of the frames that lie `burn_in` or more after an initialisation."""
+        index = np.arange(len(self))
+        start = np.maximum.accumulate(np.where(self.codes == INITIALIZED, index, -1))
+        return self.overlaps[(start >= 0) & (index - start >= burn_in) & (self.codes == -1)]
+
+    def fragments(self, convention: Convention) -> list[tuple[NDArray[np.float64], bool]]:
+        """The stretches from an initialisation to a failure or the end.
+
+        Returns:
+            Overlaps of the frames after each initialisation (codes count as 0), and whether it failed.
+        """
+        stretches = []
+        for start in np.flatnonzero(self.codes == INITIALIZED):
+            failures = start + np.flatnonzero(self.codes[start:] == FAILED)
+            failed = bool(len(failures)) and (convention == "toolkit" or failures[0] + SKIP <= len(self))
+            end = failures[0] if failed else len(self)
+            stretches.append((np.nan_to_num(self.overlaps[start + 1 : end]), failed))
+        return stretches
+
+
+Runs = Sequence[Sequence[Run]]  # of every sequence, its repetitions
+
+
+def _weighted(runs: Runs, values: Sequence[float]) -> float:
+    """Mean over the sequences, weighted by their lengths."""
+    return float(np.average(values, weights=[len(repetitions[0]) for repetitions in runs]))
+
+
+def accuracy(runs: Runs, convention: Convention = "toolkit", burn_in: int = BURN_IN) -> float:
+    """A: mean overlap while tracking, 0..1; NaN where no frame counts.
+
+    In the toolkit's convention a sequence without a frame that counts has the accuracy 0.
+    """
+    counted = [[run.counted(burn_in) for run in repetitions] for repetitions in runs]
+    if convention == "toolkit":
+        means = [[float(part.mean()) if len(part) else 0.0 for part in parts] for parts in counted]
+        return _weighted(runs, [float(np.mean(values)) for values in means])
+    overlaps = np.concatenate([part for parts in counted for part in parts])
+    weights = np.concatenate([np.full(len(part), 1 / len(parts)) for parts in counted for part in parts])
+    return float(np.average(overlaps, weights=weights)) if len(overlaps) else math.nan
+
+
+def failures(runs: Runs) -> float:
+    """Failures over all sequences, the mean of the repetitions."""
+    return float(sum(np.mean([run.failures for run in repetitions]) for repetitions in runs))
+
+
+def robustness_papers(runs: Runs) -> float:
+    """R of the papers: failures per 100 frames."""
+    return 100 * failures(runs) / sum(len(repetitions[0]) for repetitions in runs)
+
+
+def robustness_toolkit(runs: Runs) -> float:
+    """R of the toolkit's analyses: failures per sequence, weighted by the sequences' lengths."""
+    return _weighted(runs, [float(np.mean([run.failures for run in repetitions])) for repetitions in runs])
+
+
+def eao_curve(runs: Runs, convention: Convention = "toolkit") -> NDArray[np.float64]:
+    """Expected overlap after tracking for 0, 1, 2 ... frames.
+
+    Element n is the mean, over all fragments known for n frames, of the mean overlap of those frames.
+    After a failure a fragment goes on with overlaps of 0; where the sequence ends it is known no further.
+
+    Returns:
+        L values, 0..1, L the length of the longest sequence; the first value is 0. NaN: nothing is known.
+    """
+    longest = max(len(run) for repetitions in runs for run in repetitions)
+    total, count = np.zeros(longest), np.zeros(longest)
+    for repetitions in runs:
+        # the toolkit lets a sequence with 15 repetitions weigh five times one with 3
+        weight = 1.0 if convention == "toolkit" else 1 / len(repetitions)
+        for run in repetitions:
+            for overlaps, failed in run.fragments(convention):
+                known = longest - 1 if failed else len(overlaps)
+                padded = np.zeros(known)
+                padded[: len(overlaps)] = overlaps
+                total[1 : known + 1] += weight * np.cumsum(padded) / np.arange(1, known + 1)
+                count[1 : known + 1] += weight
+    count[0] = 1
+    return np.divide(total, count, out=np.full(longest, np.nan), where=count > 0)
+
+
+def eao(runs: Runs, low: int, high: int, convention: Convention = "toolkit") -> float:
+    """Expected average overlap: the mean of the curve over the window of typical lengths; 0..1.
+
+    Args:
+        runs: every sequence's repetitions.
+        low, high: lengths in frames. The toolkit takes them as frames after the first, the papers with it.
+
+    Returns:
+        The mean over the known part of the window; NaN where no fragment reaches it.
+    """
+    first = low if convention == "toolkit" else low - 1
+    window = eao_curve(runs, convention)[first : high + 1 if convention == "toolkit" else high]
+    window = window[~np.isnan(window)]
+    return float(window.mean()) if len(window) else math.nan
+
+
+def average_overlap(runs: Runs, burn_in: int = 1) -> float:
+    """AO of an unsupervised run: mean overlap, sequences weighted by their lengths; 0..1.
+
+    Args:
+        runs: every sequence's repetitions.
+        burn_in: 1 leaves out the first frame alone, which was given; the toolkit's average_accuracy has 10.
+    """
+    return accuracy(runs, "toolkit", burn_in)

@@ -1,0 +1,120 @@
+"""VOT workspaces: what their config.yaml evaluates, on which sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from d3s_vot.errors import InputError
+from d3s_vot.stored import Sequence
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a workspace evaluates.
+
+    Attributes:
+        supervised: name of the experiment with resets.
+        repetitions: of its runs.
+        window: of the EAO, in frames; None where the stack asks for none.
+        unsupervised: name of the experiment without resets; None where there is none.
+        unsupervised_repetitions: of its runs.
+        published: accuracy, failures per 100 frames and EAO that the D3S paper reports for this benchmark.
+    """
+
+    supervised: str = "baseline"
+    repetitions: int = 15
+    window: tuple[int, int] | None = None
+    unsupervised: str | None = "unsupervised"
+    unsupervised_repetitions: int = 1
+    published: tuple[float, float, float] | None = None
+
+
+STACKS = {
+    "vot2015/rgb": Stack(window=(108, 371), unsupervised=None),
+    "vot2016/rgb": Stack(window=(108, 371), published=(0.66, 0.131, 0.493)),
+    "vot2017": Stack(window=(100, 356)),
+    "vot2018/shortterm": Stack(window=(100, 356), published=(0.64, 0.150, 0.489)),
+    "vot2019/shortterm": Stack(window=(46, 291)),
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A VOT workspace as its config.yaml describes it."""
+
+    root: Path
+    stack: Stack
+    sequences: list[Sequence]
+
+    @classmethod
+    def load(cls, root: Path) -> Workspace:
+        """Reads config.yaml, the stack and the sequences' annotations.
+
+        Raises:
+            InputError: a file is missing or damaged, or the stack is not known.
+        """
+        config = _yaml(root / "config.yaml")
+        folder = root / str(config.get("sequences", "sequences"))
+        listing = folder / "list.txt" if folder.is_dir() else folder
+        if not listing.is_file():
+            raise InputError(
+                f"there is no list of sequences {listing}; run `d3s-vot sample` or `vot initialize`"
+            )
+        names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
+        if not names:
+            raise InputError(f"{listing} lists no sequence")
+        sequences = [Sequence.load(listing.parent / name) for name in names]
+        return cls(root, _stack(root, str(config.get("stack", ""))), sequences)
+
+    def trackers(self) -> list[str]:
+        """The names of all trackers with results."""
+        folder = self.root / "results"
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give a VOT workspace") from None
+    except yaml.YAMLError:
+        raise InputError(f"{path} is no valid YAML") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is no table of settings")
+    return content
+
+
+def _stack(root: Path, name: str) -> Stack:
+    """A stack of the toolkit by its name, or one of a file relative to the workspace."""
+    if name in STACKS:
+        return STACKS[name]
+    if not (root / name).is_file():
+        raise InputError(
+            f"{root / 'config.yaml'} names the stack {name!r}; known: {', '.join(STACKS)}, or a file"
+        )
+    experiments = _yaml(root / name).get("experiments") or {}
+
+    def first(kind: str) -> tuple[str | None, dict[str, Any]]:
+        for key, value in experiments.items():
+            if value.get("type") == kind and not value.get("realtime"):
+                return key, value
+        return None, {}
+
+    supervised, baseline = first("supervised")
+    unsupervised, free = first("unsupervised")
+    if supervised is None:
+        raise InputError(
+            f"{root / name} has no experiment of type 'supervised', which A, R and EAO come from"
+        )
+    scores = [a for a in baseline.get("analyses") or [] if a.get("type") == "supervised_eao_score"]
+    return Stack(
+        supervised=supervised,
+        repetitions=int(baseline.get("repetitions", 1)),
+        window=(int(scores[0]["low"]), int(scores[0]["high"])) if scores else None,
+        unsupervised=unsupervised,
+        unsupervised_repetitions=int(free.get("repetitions", 1)),
+    )

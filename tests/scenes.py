@@ -1,0 +1,43 @@
+"""Small pictures with a target whose place is known, and a tracker with the reference weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from d3s_vot.backbones import CHANNELS, create_trunk
+from d3s_vot.config import D3SConfig
+from d3s_vot.model import D3SModel
+from d3s_vot.network import SegmentationNetwork
+from d3s_vot.regions import Box, Polygon
+
+
+def scene(t: int, height: int = 120, width: int = 160) -> tuple[np.ndarray, Box]:
+    """Frame t of a textured disc that crosses a textured ground, and its box."""
+    rng = np.random.default_rng(0)
+    ground = cv2.GaussianBlur(rng.integers(0, 120, (height, width, 3), np.uint8), (0, 0), 2)
+    disc = cv2.GaussianBlur(rng.integers(120, 256, (40, 40, 3), np.uint8), (0, 0), 1)
+    x, y = 40 + 2 * t, 50 + t
+    mask = cv2.circle(np.zeros((40, 40), np.uint8), (20, 20), 15, 1, -1).astype(bool)
+    patch = ground[y - 20 : y + 20, x - 20 : x + 20]
+    patch[mask] = disc[mask]
+    return ground, Box(x - 15, y - 15, 31, 31)
+
+
+def reference_model(shared: Path) -> D3SModel:
+    """ResNet-18 trunk and the small trained head that the golden traces were made with."""
+    trunk = create_trunk("resnet18", shared / "weights" / "resnet18_trunk.safetensors")
+    network = SegmentationNetwork(CHANNELS["resnet18"])
+    head = load_file(shared / "golden" / "head_resnet18.safetensors")
+    network.load_state_dict({name.removeprefix("segm_predictor."): value for name, value in head.items()})
+    return D3SModel(network, trunk, trunk, D3SConfig.published(), torch.device("cpu"))
+
+
+def annotations(folder: Path) -> list[Box | Polygon]:
+    """Ground truth of a sequence in VOT layout; rectangles count from 1."""
+    rows = [[float(v) for v in line.split(",")] for line in (folder / "groundtruth.txt").read_text().split()]
+    return [Box.from_one_based(*row) if len(row) == 4 else Polygon(row) for row in rows]

@@ -1,0 +1,87 @@
+"""Conversions, areas and overlaps of boxes, polygons and masks."""
+
+import math
+
+import numpy as np
+import pytest
+
+from d3s_vot.errors import InputError
+from d3s_vot.regions import Box, Mask, Polygon, box_iou, mask_iou, polygon_iou, rasterize
+
+
+def test_one_based_round_trip():
+    box = Box.from_one_based(205, 151, 17, 50)
+    assert tuple(box) == (204, 150, 17, 50)
+    assert box.one_based() == (205, 151, 17, 50)
+
+
+def test_center_and_back():
+    box = Box(10, 20, 5, 7)
+    assert box.center == (12.5, 23.5)
+    assert Box.from_center(12.5, 23.5, 5, 7) == box
+
+
+def test_box_and_its_polygon_have_the_same_area_and_box():
+    box = Box(1.5, 2.5, 3, 4)
+    assert box.polygon.area == pytest.approx(12)
+    assert box.polygon.box == box
+
+
+@pytest.mark.parametrize("values", [(0, 0, math.nan, 4), (math.inf, 0, 4, 4), (0, 0, 0, 4), (0, 0, 4, -1)])
+def test_bad_boxes_are_refused(values):
+    with pytest.raises(InputError):
+        Box(*values)
+
+
+@pytest.mark.parametrize(
+    "points", [[0, 0, 1, 1], [0, 0, 4, 0, 4], [0, 0, 4, 0, 8, 0], [0, 0, 4, math.nan, 4, 4], [[0, 0, 0]] * 3]
+)
+def test_bad_polygons_are_refused(points):
+    with pytest.raises(InputError):
+        Polygon(points)
+
+
+def test_polygon_copies_what_it_is_given():
+    points = np.array([[0.0, 0], [4, 0], [4, 4]])
+    polygon = Polygon(points)
+    points[0, 0] = 99
+    assert polygon.points[0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        polygon.points[0, 0] = 1
+
+
+def test_quadrilateral_of_a_pentagon_encloses_it():
+    pentagon = Polygon([(0, 0), (10, 0), (12, 5), (5, 9), (0, 6)])
+    rectangle = pentagon.quadrilateral()
+    assert len(rectangle.points) == 4
+    assert rectangle.area >= pentagon.area
+    assert polygon_iou(rectangle, pentagon) == pytest.approx(pentagon.area / rectangle.area, abs=1e-3)
+
+
+def test_mask_box_area_and_refusals():
+    array = np.zeros((20, 30), np.uint8)
+    array[5:9, 10:13] = 7
+    mask = Mask(array)
+    assert mask.box == Box(10, 5, 3, 4) and mask.area == 12 and mask.center == (11, 6.5)
+    with pytest.raises(InputError, match="empty"):
+        Mask(np.zeros((4, 4)))
+    with pytest.raises(InputError, match="finite"):
+        Mask(np.full((4, 4), np.nan))
+    with pytest.raises(InputError, match="H x W"):
+        Mask(np.ones((4, 4, 3)))
+
+
+def test_rasterize_box_covers_its_pixels_and_clips():
+    assert rasterize(Box(2, 3, 4, 5), 20, 20).sum() == 20
+    assert rasterize(Box(-2, -2, 4, 4), 20, 20).sum() == 4
+    assert not rasterize(Box(50, 50, 4, 4), 20, 20).any()
+
+
+def test_overlaps_agree_with_each_other():
+    a, b = Box(2, 3, 10, 8), Box(5, 5, 10, 8)
+    expected = 7 * 6 / (80 + 80 - 42)
+    assert box_iou(a, b) == pytest.approx(expected)
+    assert polygon_iou(a.polygon, b.polygon) == pytest.approx(expected, abs=1e-5)
+    assert mask_iou(rasterize(a, 30, 30), rasterize(b, 30, 30)) == pytest.approx(expected)
+    assert box_iou(a, Box(50, 50, 1, 1)) == 0
+    assert mask_iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 1

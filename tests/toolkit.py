@@ -1,0 +1,110 @@
+"""The VOT toolkit as a program, and a small workspace that it has evaluated with the stand-in tracker."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from d3s_vot.sample import write_sample
+
+TESTS = Path(__file__).resolve().parent
+VOT = [sys.executable, "-m", "vot"]
+SEQUENCES = (
+    "cat",
+    "shuttle",
+    "cup",
+)  # two of polygons, one of rectangles; the stand-in fails on the first two
+
+STACK = """
+title: a small stack
+experiments:
+  baseline:
+    type: supervised
+    repetitions: 15
+    skip_initialize: 5
+    analyses:
+      - type: supervised_average_ar
+        sensitivity: 30
+      - type: cumulative_failures
+      - type: supervised_eao_score
+        low: 10
+        high: 48
+      - type: supervised_eao_curve
+  unsupervised:
+    type: unsupervised
+    repetitions: 1
+    analyses:
+      - type: average_accuracy
+"""
+REGISTRY = f"""
+[StandIn]
+label = StandIn
+protocol = traxpython
+command = standin
+paths = {TESTS}
+timeout = 60
+env_LD_LIBRARY_PATH = $LD_LIBRARY_PATH
+"""
+CONFIG = "registry: [./trackers.ini]\nstack: ./stack.yaml\nsequences: ./sequences\n"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """That of the toolkit: one thread, no cache of analyses, which would ignore changed results."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "VOT_PERSISTENT_CACHE": "0", **settings}
+
+
+def vot(*arguments: str, **settings: str) -> str:
+    """Runs the toolkit and returns all that it printed; its exit code says little and is not checked."""
+    done = subprocess.run(
+        [*VOT, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=300
+    )
+    return done.stdout + done.stderr
+
+
+@functools.cache
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="d3s-vot-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def sample() -> Path:
+    """The folder of all sample sequences, rendered once."""
+    write_sample(_scratch() / "sample")
+    return _scratch() / "sample"
+
+
+def new_workspace(root: Path) -> Path:
+    """A workspace without results on three sample sequences."""
+    (root / "sequences").mkdir(parents=True)
+    for name in SEQUENCES:
+        (root / "sequences" / name).symlink_to(sample() / name)
+    (root / "sequences" / "list.txt").write_text("\n".join(SEQUENCES) + "\n")
+    (root / "trackers.ini").write_text(REGISTRY)
+    (root / "stack.yaml").write_text(STACK)
+    (root / "config.yaml").write_text(CONFIG)
+    return root
+
+
+@functools.cache
+def evaluated() -> Path:
+    """A workspace that the toolkit has evaluated and analysed (analysis/all.json); do not write to it."""
+    root = new_workspace(_scratch() / "workspace")
+    printed = vot("evaluate", "--workspace", str(root), "StandIn")
+    printed += vot("analysis", "--workspace", str(root), "--name", "all", "--format", "json", "StandIn")
+    assert (root / "analysis" / "all.json").is_file(), printed
+    return root
+
+
+def copy_of_evaluated(root: Path) -> Path:
+    """A workspace with the same results, to damage."""
+    new_workspace(root)
+    shutil.copytree(evaluated() / "results", root / "results")
+    return root
