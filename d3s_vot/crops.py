@@ -63,16 +63,16 @@ class Crop:
             rows = np.clip(np.arange(y0, y1), 0, last_y)
             columns = np.clip(np.arange(x0, x1), 0, last_x)
             square = image[rows[:, None], columns]
-        return cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def cut_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """The crop of an H x W mask, zero outside the image; values in 0..1."""
         square = np.zeros((self.side, self.side), np.float32)
-        (x0, y0), (h, w) = self.corner, mask.shape
+        x0, y0 = self.corner
         left, top = max(-x0, 0), max(-y0, 0)
         part = mask[max(y0, 0) : max(y0 + self.side, 0), max(x0, 0) : max(x0 + self.side, 0)]
         square[top : top + part.shape[0], left : left + part.shape[1]] = part
-        return cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.float32)
 
     def to_image(self, points: NDArray) -> NDArray[np.float64]:
         """N x 2 points (x, y) of the crop in the image, by the published mapping."""

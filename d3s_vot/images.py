@@ -27,7 +27,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
     if image is None:
         raise InputError(f"image {path} cannot be decoded; it is damaged or not a picture")
-    return image
+    return np.asarray(image, np.uint8)
 
 
 def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

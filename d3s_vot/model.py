@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,8 @@ class D3SModel:
             raise CheckpointError(
                 f"the weights do not fit the segmentation network of {checkpoint.trunk}; they are of another network"
             ) from error
-        return cls(network, trunk, gem_trunk, replace(D3SConfig(), **checkpoint.config), device)
+        changes: dict[str, Any] = checkpoint.config
+        return cls(network, trunk, gem_trunk, replace(D3SConfig(), **changes), device)
 
     @torch.inference_mode()
     def gem_features(self, patches: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class SegmentationNetwork(nn.Module):
 
     def similarity(self, vectors: Tensor, template: Template) -> tuple[Tensor, Tensor]:
         """Similarity of every search location to target and background: B x 24 x 24 each."""
-        b, c, h, w = vectors.shape
+        b, _, h, w = vectors.shape
         cosine = torch.bmm(vectors.flatten(2).transpose(1, 2), template.vectors)  # B x 576 search x 576 template
         target = template.target[:, None]  # B x 1 x 576
         maps = [

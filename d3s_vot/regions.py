@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from d3s_vot.errors import InputError
@@ -230,13 +231,15 @@ def box_iou(a: Box, b: Box) -> float:
 
 
 def polygon_iou(a: Polygon, b: Polygon) -> float:
-    """Intersection over union of two convex polygons, 0..1.
+    """Intersection over union of two polygons, 0..1.
 
-    >>> round(polygon_iou(Box(0, 0, 2, 2).polygon, Box(1, 0, 2, 2).polygon), 4)
-    0.3333
+    >>> polygon_iou(Box(0, 0, 2, 2).polygon, Box(1, 0, 2, 2).polygon) == 1 / 3
+    True
     """
-    inter, _ = cv2.intersectConvexConvex(a.points.astype(np.float32), b.points.astype(np.float32))
-    return min(inter / max(a.area + b.area - inter, 1e-9), 1.0)
+    # A polygon that crosses itself is mended first; shapely refuses to intersect it.
+    first, second = (shapely.make_valid(shapely.Polygon(p.points)) for p in (a, b))
+    inter = first.intersection(second).area
+    return inter / (first.area + second.area - inter)
 
 
 def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.config import D3SConfig
 from d3s_vot.crops import Crop, Image
 from d3s_vot.fit import fit_axis_aligned, fit_rotated, largest_contour, min_area_corners
 from d3s_vot.model import D3SModel
@@ -83,8 +82,8 @@ class Segmenter:
         else:
             first = model.segment(square, model.encode_template(square, given))
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
-            marked = cv2.dilate((given > 0.5).astype(np.uint8), np.ones((reach, reach), np.uint8))
-            marked &= first > c.mask_threshold
+            around = cv2.dilate((given > 0.5).astype(np.uint8), np.ones((reach, reach), np.uint8))
+            marked = ((first > c.mask_threshold) & (around > 0)).astype(np.uint8)
         self._template = model.encode_template(square, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
 
@@ -113,8 +112,9 @@ class Segmenter:
         if contour is None or area <= c.min_mask_area:
             return Segmentation(crop, np.zeros_like(probability))
         if self._output is not Output.MASK:
-            mask = cv2.drawContours(np.zeros_like(mask), [contour], -1, 1, thickness=-1)
-            probability = np.where(mask > 0, np.maximum(probability, np.nextafter(threshold, 1, dtype=np.float32)), 0)
+            cv2.drawContours(mask := np.zeros_like(mask), [contour], -1, 1, thickness=-1)
+            # Holes belong to the target now, so they get the least probability that says so.
+            probability = np.where(mask > 0, np.maximum(probability, threshold + 1e-3), 0).astype(np.float32)
         rectangle = min_area_corners(contour)  # R0, 4 x 2
         mean_area = fmean(self._areas)
         change = abs(mean_area - area) / max(mean_area, 1.0)  # q

@@ -11,7 +11,6 @@ import math
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -63,21 +62,16 @@ class D3STracker(Tracker):
     def initialize(self, image: Image, region: Region | None = None, *, mask: NDArray | None = None) -> None:
         """Learn the target from the first frame; see `Tracker.initialize`."""
         check_image(image)
-        if isinstance(region, Mask):
-            region, mask = None, region.array
-        if (mask is None) == (region is None) and mask is None:
-            raise InputError("no target given; give a Box, a Polygon or a mask")
         height, width = image.shape[:2]
         c = self.config
-        if mask is not None:
-            self._output, target = Output.MASK, Mask(mask)
-            center, wh = target.center, (target.box.w, target.box.h)
-        elif isinstance(region, Box):
-            self._output, target = Output.BOX, region
-            center, wh = region.center, (region.w, region.h)
-        elif isinstance(region, Polygon):
-            self._output, target = Output.POLYGON, region.quadrilateral()
-            center, wh = target.center, area_preserving_box(target.points)
+        target = region if mask is None else Mask(mask)
+        if isinstance(target, Mask):
+            output, center, wh = Output.MASK, target.center, (target.box.w, target.box.h)
+        elif isinstance(target, Box):
+            output, center, wh = Output.BOX, target.center, (target.w, target.h)
+        elif isinstance(target, Polygon):
+            target = target.quadrilateral()
+            output, center, wh = Output.POLYGON, target.center, area_preserving_box(target.points)
         else:
             raise InputError(f"the target must be a Box, a Polygon or a mask, not {type(region).__name__}")
         if not target.box.overlaps_image(height, width):
@@ -86,7 +80,7 @@ class D3STracker(Tracker):
         if not filled.any():
             raise InputError(f"the target's box {tuple(target.box)} covers no pixel of the image")
 
-        self._frame, self._image_size = 1, (height, width)
+        self._frame, self._image_size, self._output = 1, (height, width), output
         self._position: Pair = (center[1], center[0])  # (y, x), as all of GEM
         self._size: Pair = (wh[1], wh[0])  # (h, w)
         self._scale = math.sqrt(c.gem_search_area_scale**2 * wh[0] * wh[1]) / c.gem_patch_size
@@ -128,7 +122,8 @@ class D3STracker(Tracker):
         c = self.config
         self._frame += 1
         sample_position, sample_scale = self._position, self._scale
-        patch = localization_patch(image_tensor(image, self.model.device), sample_position, sample_scale, c.gem_patch_size)
+        frame = image_tensor(image, self.model.device)
+        patch = localization_patch(frame, sample_position, sample_scale, c.gem_patch_size)
         features = self.model.gem_features(patch)  # 1 x C x 16 x 16
         found = localize(self._gem.score(features), sample_scale, self._size, c)
         uncertainty = self._history.observe(found)

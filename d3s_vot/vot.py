@@ -7,8 +7,8 @@ Settings are environment variables, all optional:
     D3S_VOT_WEIGHTS: file or name of weights; default: "D3S".
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
-    D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: errors go to
-        stderr, where the toolkit picks them up, and other text is dropped.
+    D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: other text than
+        errors is dropped. Errors always go to stderr, where the toolkit picks them up.
 
 Exit code 0: the client ended the session. 1: an error ended it. 2: a setting cannot be used; nothing was said
 to the client, one sentence says why on stderr.
@@ -22,8 +22,8 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,22 +192,21 @@ class Session:
 
 
 @contextmanager
-def private_streams(log: Path | None) -> Iterator[tuple[int, int]]:
+def private_streams(log: Path | None) -> Iterator[tuple[int, Callable[[str], None]]]:
     """Gives stdout to the protocol alone: a half-written line of other text would hang it.
 
-    Inside, descriptors 1 and 2 (and so Python's, C's and C++'s output) lead to the log or nowhere.
+    From here on descriptor 1, and inside also 2, lead to the log or nowhere; so does what Python, C and C++
+    print. Descriptor 1 stays there, because C's buffers are written out when the process ends.
 
     Args:
         log: file to append to; None: text is dropped.
 
     Yields:
-        Descriptors of the real stdout and of where errors go: the log, or the real stderr.
+        A descriptor of the real stdout, and a function that writes a text to the real stderr and the log.
 
     Raises:
         InputError: the log cannot be written.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
     try:
         sink = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
@@ -217,15 +216,18 @@ def private_streams(log: Path | None) -> Iterator[tuple[int, int]]:
     stdout, stderr = os.dup(1), os.dup(2)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
+
+    def report(text: str) -> None:
+        line = (text.rstrip("\n") + "\n").encode(errors="replace")  # whole lines only
+        os.write(sink, line)
+        with suppress(BrokenPipeError):  # a client that was killed reads no more
+            os.write(stderr, line)
+
     try:
-        yield stdout, stderr if log is None else sink
+        yield stdout, report
     finally:
-        sys.stdout.flush()
         sys.stderr.flush()
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        for descriptor in (sink, stdout, stderr):
-            os.close(descriptor)
+        os.dup2(stderr, 2)  # for the traceback of what went wrong before the session
 
 
 def connect(stdout: int) -> trax.server.Server:
@@ -250,32 +252,19 @@ def connect(stdout: int) -> trax.server.Server:
         trax.server.trax_server_setup_v = original
 
 
-def load(settings: Settings) -> Tracker:
-    """Loads the tracker.
-
-    Raises:
-        D3SError: the weights or the device cannot be used.
-    """
-    if settings.threads is not None:
-        import torch
-
-        torch.set_num_threads(settings.threads)
-    return d3s_vot.load_tracker(settings.weights, device=settings.device)
-
-
 def serve(settings: Settings) -> int:
     """Loads, shakes hands, answers; returns the exit code.
 
     Raises:
         InputError: the log cannot be written.
     """
-    with private_streams(settings.log) as (stdout, errors):
-
-        def report(text: str) -> None:
-            os.write(errors, (text.rstrip("\n") + "\n").encode(errors="replace"))  # whole lines only
-
+    with private_streams(settings.log) as (stdout, report):
         try:
-            tracker = load(settings)
+            if settings.threads is not None:
+                import torch
+
+                torch.set_num_threads(settings.threads)
+            tracker = d3s_vot.load_tracker(settings.weights, device=settings.device)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")
             return 2
@@ -291,7 +280,7 @@ def serve(settings: Settings) -> int:
             return 1
         except Exception:  # of any kind: the toolkit must not wait for an answer until its time-out
             report(traceback.format_exc())
-            server.quit("internal error of the tracker, see its log")
+            server.quit("internal error of the tracker, see its stderr")
             return 1
         server.quit()
         return 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -52,8 +53,11 @@ class StandIn:
 
     def track(self, image: np.ndarray) -> Prediction:
         time.sleep(self.pause)
+        if os.environ.get("STANDIN_BUG"):
+            raise ZeroDivisionError
         if self.noise:
             print("half a line of chatter", end="", flush=True)
+            ctypes.CDLL(None).printf(b"half a line in a buffer of C")  # written out when the process ends
             os.write(1, b"half a line of C chatter")
             os.write(2, b"half a line of C complaints")
         dx, dy = self.shift.astype(int)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from d3s_vot.crops import Crop, first_frame_samples, image_tensor, localization_patch
+from d3s_vot.crops import Crop, image_tensor, localization_patch
 
 
 def test_golden_segmentation_crops(golden):

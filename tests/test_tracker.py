@@ -104,7 +104,7 @@ def test_a_polygon_gives_rotated_rectangles(shipped):
 
 @pytest.mark.parametrize("as_region", [True, False])
 def test_a_mask_gives_masks_of_the_whole_image(shipped, as_region):
-    image, box = scene(0)
+    image, _ = scene(0)
     mask = cv2.circle(np.zeros(image.shape[:2], np.uint8), (40, 50), 15, 255, -1)
     shipped.initialize(image, Mask(mask)) if as_region else shipped.initialize(image, mask=mask)
     prediction = shipped.track(scene(1)[0])
@@ -176,7 +176,9 @@ def test_tiny_images_are_tracked(shipped, shape):
     assert np.isfinite(tuple(shipped.track(image).box)).all()
 
 
-@pytest.mark.parametrize("region", [Box(500, 500, 20, 20), Box(-50, 10, 20, 20), Polygon([(200, 5), (220, 5), (210, 30)])])
+@pytest.mark.parametrize(
+    "region", [Box(500, 500, 20, 20), Box(-50, 10, 20, 20), Polygon([(200, 5), (220, 5), (210, 30)])], ids=str
+)
 def test_targets_outside_the_image_are_refused(shipped, region):
     with pytest.raises(InputError, match="outside"):
         shipped.initialize(scene(0)[0], region)

@@ -147,6 +147,19 @@ def test_chatter_does_not_reach_the_protocol(frames: list[Path], tmp_path: Path)
     assert text.count("half a line of chatter") == 5
     assert text.count("half a line of C chatter") == 5
     assert text.count("half a line of C complaints") == 5
+    assert text.count("half a line in a buffer of C") == 5
+
+
+def test_errors_reach_stderr_and_log(frames: list[Path], tmp_path: Path) -> None:
+    """Also a mistake of the program itself: the client is told, and the traceback is kept."""
+    log = tmp_path / "tracker.log"
+    session = Process(STANDIN, STANDIN_BUG="1", D3S_VOT_LOG=str(log))
+    session.initialize(frames[0], TraxRectangle.create(51, 41, 30, 24))
+    with pytest.raises(trax.TraxException, match="internal error"):
+        session.frame(frames[1])
+    _, errors = session.process.communicate(timeout=30)
+    assert session.process.returncode == 1
+    assert b"ZeroDivisionError" in errors and "ZeroDivisionError" in log.read_text()
 
 
 def test_unreadable_image_ends_the_session(standin: Process, frames: list[Path], tmp_path: Path) -> None:

@@ -244,17 +244,17 @@ def _filled_box(rng: np.random.Generator, mask: Array) -> Array:
 def _roughen(rng: np.random.Generator, mask: Array) -> Array:
     """A mask with errors at its edge: grown or shrunk, with smooth bites and bulges."""
     reach = max(math.sqrt(mask.sum()) * 0.12, 2.0)
-    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    distance -= cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    inside, outside = (cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 3) for m in (mask, ~mask))
     noise = cv2.resize(rng.standard_normal((8, 8)).astype(np.float32), mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    rough = distance > reach * (0.7 * noise + 0.5 * rng.standard_normal())
+    rough = inside - outside > reach * (0.7 * noise + 0.5 * rng.standard_normal())
     return rough if rough.sum() > 0.3 * mask.sum() else mask
 
 
 def _elastic(rng: np.random.Generator, image: Array, mask: Array, weight: Array) -> tuple[Array, Array, Array]:
     """A smooth deformation of the crop, a few percent of it."""
     size = mask.shape[0]
-    flow = cv2.resize(rng.normal(0, 0.02 * size, (5, 5, 2)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.normal(0, 0.02 * size, (5, 5, 2)).astype(np.float32)
+    flow = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     grid = np.arange(size, dtype=np.float32)
     x, y = grid[None] + flow[..., 0], grid[:, None] + flow[..., 1]
     image = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -288,7 +288,8 @@ def _photometry(rng: np.random.Generator, image: Array) -> Array:
         image = (image + noise).clip(0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         quality = int(rng.uniform(25, 80))
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return image
 
 

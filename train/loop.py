@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -114,7 +115,7 @@ class Trainer:
         rest = Subset(self.data, range(self.iteration * c.batch, c.iterations * c.batch))
         return iter(DataLoader(rest, c.batch, num_workers=c.workers, worker_init_fn=_one_thread, drop_last=True))
 
-    def forward(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, network: SegmentationNetwork, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (B x 2 x S x S) and targets of a batch."""
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
         location = location_channel(batch["center"], self.config.pairs.size)
@@ -149,8 +150,9 @@ class Trainer:
     @torch.no_grad()
     def validate(self) -> float:
         """Mean IoU of the averaged network over the held-out pairs; writes a sheet of the first ones."""
-        network = self.average.module.eval()
-        scores, rows = [], []
+        network = cast(SegmentationNetwork, self.average.module.eval())
+        scores: list[float] = []
+        rows: list[np.ndarray] = []
         loader = DataLoader(self.validation, self.config.batch, num_workers=self.config.workers,
                             worker_init_fn=_one_thread)  # fmt: skip
         for batch in loader:
@@ -240,7 +242,8 @@ def _picture(batch: dict[str, Tensor], predicted: np.ndarray, i: int) -> np.ndar
     marked[batch["template_mask"][i, 0].numpy() < 0.5] //= 3
     shown[..., 0] = np.where(batch["mask"][i, 0].numpy() > 0.5, 255, shown[..., 0])
     shown[..., 1] = np.where(predicted[i], 255, shown[..., 1])
-    return np.hstack([cv2.resize(x, (160, 160), interpolation=cv2.INTER_AREA) for x in (template, marked, search, shown)])
+    pictures = (template, marked, search, shown)
+    return np.hstack([cv2.resize(x, (160, 160), interpolation=cv2.INTER_AREA) for x in pictures])
 
 
 def _commit() -> str:
