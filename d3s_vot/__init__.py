@@ -1,10 +1,17 @@
 """D3S, the discriminative single-shot segmentation tracker, for the VOT and got10k toolkits and your own video."""
 
-from d3s_vot.base import Prediction, Tracker
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from d3s_vot.config import D3SConfig
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.regions import Box, Mask, Polygon
-from d3s_vot.tracker import D3STracker, load_tracker
+
+if TYPE_CHECKING:
+    from d3s_vot.base import Prediction, Tracker
+    from d3s_vot.tracker import D3STracker, load_tracker
 
 __all__ = [
     "Box",
@@ -19,3 +26,17 @@ __all__ = [
     "Tracker",
     "load_tracker",
 ]
+
+# These need torch, which takes seconds to import and which tables of results and sample sequences do not need.
+_NEED_TORCH = {
+    "D3STracker": "d3s_vot.tracker",
+    "Prediction": "d3s_vot.base",
+    "Tracker": "d3s_vot.base",
+    "load_tracker": "d3s_vot.tracker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_NEED_TORCH[name]), name)

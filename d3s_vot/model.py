@@ -121,7 +121,7 @@ def choose_device(device: str | torch.device) -> torch.device:
     except RuntimeError as error:
         raise InputError(f"there is no device {device!r}; use auto, cpu or cuda") from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("this machine has no CUDA device; use --device cpu or auto")
+        raise InputError("this machine has no CUDA device; choose cpu or auto instead")
     return chosen
 
 

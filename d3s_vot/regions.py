@@ -203,7 +203,7 @@ Region = Box | Polygon | Mask
 
 
 def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
-    """H x W boolean mask of a region; corners are rounded to whole pixels and belong to it."""
+    """H x W boolean mask of a region; a polygon's corners are cut to whole pixels, as published, and belong to it."""
     if isinstance(region, Mask):
         if region.array.shape != (height, width):
             raise InputError(f"the mask is {region.array.shape[::-1]} pixels, the image {(width, height)}")
@@ -214,7 +214,7 @@ def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
         x1, y1 = max(x0 + 1, round(region.x + region.w)), max(y0 + 1, round(region.y + region.h))
         canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
     else:
-        cv2.fillPoly(canvas, [np.rint(region.points).astype(np.int32)], 1)
+        cv2.fillPoly(canvas, [region.points.astype(np.int32)], 1)
     return canvas.astype(bool)
 
 

@@ -78,12 +78,13 @@ class Segmenter:
         crop = self._crop(center, wh)
         square, given = crop.cut(image), crop.cut_mask(mask)  # S x S x 3 and S x S
         if output is Output.MASK:
-            marked = (given > 0.1).astype(np.uint8)
+            marked = (given > 0.1).astype(np.float32)
         else:
             first = model.segment(square, model.encode_template(square, given))
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
-            around = cv2.dilate((given > 0.5).astype(np.uint8), np.ones((reach, reach), np.uint8))
-            marked = ((first > c.mask_threshold) & (around > 0)).astype(np.uint8)
+            # The crop's bilinear edge stays: a location on the polygon's border counts in part, as published.
+            around = np.asarray(cv2.dilate(given, np.ones((reach, reach), np.uint8)), np.float32)
+            marked = around * (first > c.mask_threshold)
         self._template = model.encode_template(square, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
 
