@@ -5,30 +5,30 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(or $(shell command -v uv),$(BIN)/uv)
 WORKSPACE := workspace
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: evaluate test clean
 .DELETE_ON_ERROR:
 
 evaluate: $(VENV)/ready
-	d3s-vot sample --output $(WORKSPACE)/sequences
-	vot evaluate --workspace $(WORKSPACE) D3S
+	$(BIN)/d3s-vot sample --output $(WORKSPACE)/sequences
+	$(BIN)/vot evaluate --workspace $(WORKSPACE) D3S
 	rm -rf $(WORKSPACE)/cache
-	vot analysis --workspace $(WORKSPACE) --name latest --format json D3S
-	d3s-vot results $(WORKSPACE)
+	$(BIN)/vot analysis --workspace $(WORKSPACE) --name latest --format json D3S
+	$(BIN)/d3s-vot results $(WORKSPACE)
 
 test: $(VENV)/ready
-	ruff check d3s_vot train tests
-	mypy
-	python -m pytest
+	$(BIN)/ruff check d3s_vot train tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
 
 # uv takes torch and torchvision from one place, so that they fit each other.
 $(VENV)/ready: setup.cfg constraints.txt
-	command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet --user uv || $(PYTHON) -m pip install --quiet uv
-	UV="$$(command -v uv || echo $(PYTHON) -m uv)"; \
-	$$UV venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-	$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[vot,got10k,dev]'
+	@$(PYTHON) -c 'import sys; sys.exit("d3s_vot needs Python 3.10 or newer; add PYTHON=python3.11, say" if sys.version_info < (3, 10) else 0)'
+	command -v $(UV) >/dev/null || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[vot,got10k,dev]'
 	touch $@
 
 clean:

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -68,6 +69,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
     try:
         model = load_model(options.weights, options.device, options.trunk_weights)
         tracker = D3STracker(model, segmentation=not options.localization_only)

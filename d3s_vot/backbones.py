@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ CHANNELS: dict[str, tuple[int, int, int, int]] = {
     "resnet50": (64, 256, 512, 1024),
     "resnet50_caffe": (64, 256, 512, 1024),
 }
+PACKAGED = ("efficientnet_lite0", "efficientnet_lite2")  # weights come with the installation
 
 
 class Trunk(nn.Module):
@@ -92,13 +93,15 @@ def create_trunk(name: str, weights: Path | str | None = None, state: Mapping[st
         raise CheckpointError(f"there is no trunk {name!r}; choose one of {', '.join(CHANNELS)}")
     if weights is not None:
         state = _read_state(Path(weights))
-    build = _build_efficientnet if name.startswith("efficientnet") else _build_resnet
+    build = _build_efficientnet if name in PACKAGED else _build_resnet
     return build(name, state).freeze()
 
 
 def _build_resnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
+    from torchvision import models  # seconds to import, which the packaged trunks do not need
+
     caffe = name == "resnet50_caffe"
-    network = getattr(torchvision.models, "resnet50" if caffe else name)(weights=None)
+    network = getattr(models, "resnet50" if caffe else name)(weights=None)
     network.layer4 = network.fc = nn.Identity()
     if caffe:
         for block in (network.layer2[0], network.layer3[0]):
@@ -165,10 +168,12 @@ def _efficientnet_file(name: str) -> Path:
 
 
 def _download_torchvision(name: str) -> Mapping[str, Tensor]:
-    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1  # type: ignore[attr-defined]
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name).IMAGENET1K_V1  # type: ignore[attr-defined]
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
-    except OSError as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:  # no network, wrong checksum, damaged cache
         raise CheckpointError(
             f"the ImageNet weights of {name} could not be downloaded ({error}); give the path of their file"
         ) from error

@@ -46,7 +46,7 @@ class Prediction:
 
     @cached_property
     def region(self) -> Region:
-        """In the kind that the target was given in; a box where a mask was asked for and none was found."""
+        """In the kind that the target was given in; a box where the mask gave no polygon, or no mask."""
         return Mask(self.mask) if self.as_mask and self.mask.any() else self.shape
 
     @property

@@ -92,7 +92,8 @@ class Crop:
 
 def image_tensor(image: Image, device: torch.device) -> Tensor:
     """1 x 3 x H x W uint8 on the device; one upload per frame."""
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None]
+    pixels = np.require(image, requirements=["C", "W"])  # torch warns of arrays that it cannot write to
+    return torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
 
 
 def localization_patch(image: Tensor, position: tuple[float, float], scale: float, size: int) -> Tensor:

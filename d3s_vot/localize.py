@@ -119,7 +119,7 @@ class ScoreHistory:
         """
         config = self._config
         self._frames += 1
-        evidence = max(localization.score, 0.0) / fmean(self._scores)
+        evidence = max(0.0, localization.score) / fmean(self._scores)
         self.confidence = 1 - math.exp(-2 * evidence)
         if localization.flag == Flag.NOT_FOUND:
             uncertainty = config.not_found_uncertainty

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d3s_vot.backbones import CHANNELS, Trunk, create_trunk
+from d3s_vot.backbones import CHANNELS, PACKAGED, Trunk, create_trunk
 from d3s_vot.config import D3SConfig
 from d3s_vot.crops import Image, image_tensor
 from d3s_vot.errors import CheckpointError, InputError
@@ -67,20 +67,24 @@ class D3SModel:
         for name, tensor in checkpoint.tensors.items():
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = tensor
+
         def build(name: str, state: dict[str, Tensor]) -> Trunk:
-            return create_trunk(name, state=state) if state else create_trunk(name, trunk_weights)
+            if state:
+                return create_trunk(name, state=state)
+            return create_trunk(name, None if name in PACKAGED else trunk_weights)
 
         trunk = build(checkpoint.trunk, parts["feature_extractor"])
         gem_trunk = build(checkpoint.gem_trunk, parts["gem_extractor"]) if checkpoint.gem_trunk else trunk
-        network = SegmentationNetwork(CHANNELS[checkpoint.trunk])
+        changes: dict[str, Any] = checkpoint.config
+        config = replace(D3SConfig(), **changes)
+        network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k)
         try:
             network.load_state_dict({k: v.float() for k, v in parts["segm_predictor"].items()})
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights do not fit the segmentation network of {checkpoint.trunk}; they are of another network"
             ) from error
-        changes: dict[str, Any] = checkpoint.config
-        return cls(network, trunk, gem_trunk, replace(D3SConfig(), **changes), device)
+        return cls(network, trunk, gem_trunk, config, device)
 
     @torch.inference_mode()
     def gem_features(self, patches: Tensor) -> Tensor:
@@ -120,8 +124,10 @@ def choose_device(device: str | torch.device) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise InputError(f"there is no device {device!r}; use auto, cpu or cuda") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("this machine has no CUDA device; choose cpu or auto instead")
+    if chosen.type not in ("cpu", "cuda"):
+        raise InputError(f"the device {str(device)!r} is not supported; use auto, cpu or cuda")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"this machine has no CUDA device {chosen.index or 0}; choose cpu or auto instead")
     return chosen
 
 

@@ -85,7 +85,12 @@ def parse_text(text: str) -> list[Entry]:
     entries: list[Entry] = []
     for line in text.splitlines():
         values = [float(field) for field in line.split(",")]
-        entries.append(int(values[0]) if len(values) == 1 else _region(values))
+        if len(values) > 1:
+            entries.append(_region(values))
+        elif values[0] in (0, 1, 2):
+            entries.append(int(values[0]))
+        else:
+            raise ValueError(f"{values[0]} is no code")
     return entries
 
 

@@ -27,6 +27,8 @@ from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
 
 Pair = tuple[float, float]
 
+MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
+
 
 def load_tracker(
     weights: str | os.PathLike[str] = "D3S",
@@ -59,6 +61,8 @@ class D3STracker(Tracker):
         """Another tracker on the same network, for another target."""
         return D3STracker(self.model, segmentation=self._segmentation)
 
+    # In inference mode throughout, whatever the caller's mode: the online model's tensors change in place.
+    @torch.inference_mode()
     def initialize(self, image: Image, region: Region | None = None, *, mask: NDArray | None = None) -> None:
         """Learn the target from the first frame; see `Tracker.initialize`."""
         check_image(image)
@@ -76,6 +80,8 @@ class D3STracker(Tracker):
             raise InputError(f"the target must be a Box, a Polygon or a mask, not {type(region).__name__}")
         if not target.box.overlaps_image(height, width):
             raise InputError(f"the target's box {tuple(target.box)} lies outside the image of {width} x {height}")
+        if max(wh) > MAX_TARGET_RATIO * max(height, width):
+            raise InputError(f"the target's box {tuple(target.box)} is far larger than the image of {width} x {height}")
         filled = rasterize(target, height, width)
         if not filled.any():
             raise InputError(f"the target's box {tuple(target.box)} covers no pixel of the image")
@@ -111,6 +117,7 @@ class D3STracker(Tracker):
         sigma = c.label_sigma_factor * math.sqrt(math.prod(self._base_size)) / c.gem_stride
         return gaussian_labels(centers.to(self.model.device, torch.float32), sigma, c.gem_feature_size)
 
+    @torch.inference_mode()
     def track(self, image: Image) -> Prediction:
         """Find the target in the next frame; see `Tracker.track`."""
         check_image(image)

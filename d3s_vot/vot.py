@@ -5,6 +5,7 @@ A target given as rectangle, polygon or mask is answered in kind, with the prope
 
 Settings are environment variables, all optional:
     D3S_VOT_WEIGHTS: file or name of weights; default: "D3S".
+    D3S_VOT_TRUNK: file of the ImageNet trunk, for weights whose trunk comes from no package.
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
     D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: other text than
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import trax.server
 from numpy.typing import NDArray
@@ -56,6 +58,7 @@ class Settings:
     """The settings of the process, read from the environment."""
 
     weights: str
+    trunk: Path | None
     device: str
     threads: int | None
     log: Path | None
@@ -73,6 +76,7 @@ class Settings:
         log = environment.get("D3S_VOT_LOG") or None
         return cls(
             weights=environment.get("D3S_VOT_WEIGHTS") or "D3S",
+            trunk=Path(trunk) if (trunk := environment.get("D3S_VOT_TRUNK")) else None,
             device=environment.get("D3S_VOT_DEVICE") or "auto",
             threads=None if threads is None else int(threads),
             log=None if log is None else Path(log),
@@ -219,9 +223,9 @@ def private_streams(log: Path | None) -> Iterator[tuple[int, Callable[[str], Non
 
     def report(text: str) -> None:
         line = (text.rstrip("\n") + "\n").encode(errors="replace")  # whole lines only
-        os.write(sink, line)
-        with suppress(BrokenPipeError):  # a client that was killed reads no more
-            os.write(stderr, line)
+        for descriptor in (sink, stderr):
+            with suppress(OSError):  # a full disk, or a client that was killed and reads no more
+                os.write(descriptor, line)
 
     try:
         yield stdout, report
@@ -264,7 +268,8 @@ def serve(settings: Settings) -> int:
                 import torch
 
                 torch.set_num_threads(settings.threads)
-            tracker = d3s_vot.load_tracker(settings.weights, device=settings.device)
+                cv2.setNumThreads(settings.threads)
+            tracker = d3s_vot.load_tracker(settings.weights, settings.device, settings.trunk)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")
             return 2

@@ -81,7 +81,7 @@ def _yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give a VOT workspace") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise InputError(f"{path} is no valid YAML") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is no table of settings")
@@ -97,6 +97,16 @@ def _stack(root: Path, name: str) -> Stack:
             f"{root / 'config.yaml'} names the stack {name!r}; known: {', '.join(STACKS)}, or a file"
         )
     experiments = _yaml(root / name).get("experiments") or {}
+    try:
+        return _read_stack(root / name, experiments)
+    except InputError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{root / name} is no stack of the VOT toolkit ({error}); see workspace/stack.yaml") from error
+
+
+def _read_stack(path: Path, experiments: dict[str, Any]) -> Stack:
+    """What the measures need of a stack's experiments."""
 
     def first(kind: str) -> tuple[str | None, dict[str, Any]]:
         for key, value in experiments.items():
@@ -107,9 +117,7 @@ def _stack(root: Path, name: str) -> Stack:
     supervised, baseline = first("supervised")
     unsupervised, free = first("unsupervised")
     if supervised is None:
-        raise InputError(
-            f"{root / name} has no experiment of type 'supervised', which A, R and EAO come from"
-        )
+        raise InputError(f"{path} has no experiment of type 'supervised', which A, R and EAO come from")
     scores = [a for a in baseline.get("analyses") or [] if a.get("type") == "supervised_eao_score"]
     return Stack(
         supervised=supervised,

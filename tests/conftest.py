@@ -13,6 +13,13 @@ import torch
 SHARED = Path(os.environ.get("D3S_VOT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use the reference data carry the marker `shared`."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
     """The same number of threads everywhere: rounding, and so the golden traces, depend on it."""

@@ -9,19 +9,10 @@ import ctypes
 import os
 import sys
 import time
-import types
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-
-if (
-    __name__ == "__main__"
-):  # the package without its __init__.py, which imports torch: starts in half a second
-    package = types.ModuleType("d3s_vot")
-    package.__path__ = [str(Path(__file__).resolve().parents[1] / "d3s_vot")]
-    sys.modules["d3s_vot"] = package
 
 import d3s_vot
 from d3s_vot import vot
@@ -83,7 +74,7 @@ class StandIn:
         return Mask(moved)
 
 
-def load_tracker(weights: str = "D3S", device: str = "auto") -> StandIn:
+def load_tracker(weights: str = "D3S", device: str = "auto", trunk_weights: object = None) -> StandIn:
     """Stands in for `d3s_vot.load_tracker`; the environment says how it behaves."""
     if weights != "D3S":
         raise CheckpointError(f"there are no weights {weights}; give the path of a checkpoint")

@@ -56,3 +56,13 @@ def test_unreadable_files_are_named(tmp_path, content):
 def test_images_that_cannot_be_used(image, word):
     with pytest.raises(InputError, match=word):
         check_image(image)
+
+
+def test_half_a_picture_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for end in ("png", "jpg"):
+        path = tmp_path / f"half.{end}"
+        cv2.imwrite(str(path), noise)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 40])
+        with pytest.raises(InputError, match="half"):
+            read_image(path)

@@ -184,6 +184,14 @@ def test_targets_outside_the_image_are_refused(shipped, region):
         shipped.initialize(scene(0)[0], region)
 
 
+def test_a_target_far_larger_than_the_image_is_refused_and_changes_nothing(shipped):
+    expected = follow(shipped.fork(), scene(0)[1], frames=1)[-1]
+    shipped.initialize(*scene(0))
+    with pytest.raises(InputError, match="larger"):
+        shipped.initialize(scene(0)[0], Box(-1e5, -1e5, 3e5, 3e5))
+    assert shipped.track(scene(1)[0]).region == expected.region
+
+
 def test_other_bad_input_is_refused_in_one_sentence(shipped):
     image, box = scene(0)
     for call in (

@@ -176,6 +176,8 @@ def test_command_line(stills, tmp_path):
     command = [sys.executable, "-m", "train", "--output", tmp_path / "run", "--batch", "2", "--workers", "0"]
     bad = subprocess.run([*command, "--data", tmp_path / "absent"], capture_output=True, text=True)
     assert bad.returncode == 2 and bad.stderr.startswith("train: ") and bad.stderr.count("\n") == 1
+    none = subprocess.run([*command, "--data", stills, "--iterations", "0"], capture_output=True, text=True)
+    assert none.returncode == 2 and "1 or more" in none.stderr
     good = subprocess.run([*command, "--data", stills, "--iterations", "1"], capture_output=True, text=True)
     assert good.returncode == 0, good.stderr
     assert load_checkpoint(tmp_path / "run" / "head.safetensors").provenance["iterations"] == 1

@@ -117,6 +117,8 @@ class PairDataset(Dataset):
         weights = np.sqrt([len(self.sets[n]) for n in self.names])
         self.weights = weights / weights.sum()
         self.backgrounds = [i for i in items if i.whole_scene_labelled and i.collection not in CUTOUT_SETS]
+        if not self.backgrounds:
+            raise DataError("no picture of the data can serve as a background; add stills that are no cut-outs")
 
     def __len__(self) -> int:
         return self.length
