@@ -49,7 +49,7 @@ def test_efficientnet_equals_its_package_on_even_maps(name):
 
     from d3s_vot.backbones import _efficientnet_file
 
-    reference = EfficientNet.from_name(name.replace("_", "-"), override_params={"image_size": 128}).eval()
+    reference = EfficientNet.from_name(name.replace("_", "-"), image_size=128).eval()
     reference.load_state_dict(torch.load(_efficientnet_file(name), weights_only=True))
     image = torch.randint(0, 256, (1, 3, 128, 128), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     with torch.inference_mode():
