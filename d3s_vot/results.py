@@ -189,8 +189,11 @@ def table(root: Path, trackers: list[str]) -> list[Row]:
             f"{root / 'results'} holds no results; run `vot evaluate --workspace {root} D3S` first"
         )
     rows = [evaluate(workspace, name) for name in names]
-    published = workspace.stack.published
-    return rows + ([Row("D3S (paper)", *published)] if published else [])
+    if workspace.stack.published:
+        # Named in full: the workspace may hold other sequences than the benchmark's.
+        benchmark, a, r100, eao = workspace.stack.published
+        rows.append(Row(f"D3S (paper, {benchmark})", a, r100, eao))
+    return rows
 
 
 TITLES = ["tracker"] + [f.metadata["title"] for f in fields(Row)[1:]]

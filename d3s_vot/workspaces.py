@@ -22,7 +22,8 @@ class Stack:
         window: of the EAO, in frames; None where the stack asks for none.
         unsupervised: name of the experiment without resets; None where there is none.
         unsupervised_repetitions: of its runs.
-        published: accuracy, failures per 100 frames and EAO that the D3S paper reports for this benchmark.
+        published: the benchmark's name, and accuracy, failures per 100 frames and EAO that the D3S paper reports
+            for it.
     """
 
     supervised: str = "baseline"
@@ -30,14 +31,14 @@ class Stack:
     window: tuple[int, int] | None = None
     unsupervised: str | None = "unsupervised"
     unsupervised_repetitions: int = 1
-    published: tuple[float, float, float] | None = None
+    published: tuple[str, float, float, float] | None = None
 
 
 STACKS = {
     "vot2015/rgb": Stack(window=(108, 371), unsupervised=None),
-    "vot2016/rgb": Stack(window=(108, 371), published=(0.66, 0.131, 0.493)),
+    "vot2016/rgb": Stack(window=(108, 371), published=("VOT2016", 0.66, 0.131, 0.493)),
     "vot2017": Stack(window=(100, 356)),
-    "vot2018/shortterm": Stack(window=(100, 356), published=(0.64, 0.150, 0.489)),
+    "vot2018/shortterm": Stack(window=(100, 356), published=("VOT2018", 0.64, 0.150, 0.489)),
     "vot2019/shortterm": Stack(window=(46, 291)),
 }
 

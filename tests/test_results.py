@@ -76,10 +76,10 @@ def test_published_row(workspace: Path) -> None:
     config.write_text(config.read_text().replace("./stack.yaml", "vot2018/shortterm"))
     row, published = table(workspace, [])
     assert row.eao != row.eao  # NaN: no sample sequence is 100 frames long
-    assert published == Row("D3S (paper)", a=0.64, r100=0.15, eao=0.489)
+    assert published == Row("D3S (paper, VOT2018)", a=0.64, r100=0.15, eao=0.489)
     assert "NaN" in as_text([row])
     assert json.loads(as_json([row]))[0]["eao"] is None
-    assert STACKS["vot2016/rgb"].published == (0.66, 0.131, 0.493)
+    assert STACKS["vot2016/rgb"].published == ("VOT2016", 0.66, 0.131, 0.493)
 
 
 def test_formats() -> None:
