@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
@@ -22,6 +23,8 @@ from d3s_vot.errors import InputError
 from d3s_vot.measures import Run
 from d3s_vot.stored import Entry, read_trajectory
 from d3s_vot.workspaces import Workspace
+
+log = logging.getLogger(__name__)
 
 AGREEING = 3  # repetitions after which the toolkit stops where they are the same
 
@@ -189,6 +192,9 @@ def table(root: Path, trackers: list[str]) -> list[Row]:
             f"{root / 'results'} holds no results; run `vot evaluate --workspace {root} D3S` first"
         )
     rows = [evaluate(workspace, name) for name in names]
+    for row in rows:
+        if row.ao is None and workspace.stack.unsupervised is not None:  # others publish the baseline alone
+            log.warning("%s has no %s results, so its AO is left empty", row.tracker, workspace.stack.unsupervised)
     if workspace.stack.published:
         # Named in full: the workspace may hold other sequences than the benchmark's.
         benchmark, a, r100, eao = workspace.stack.published

@@ -32,7 +32,7 @@ def test_row_of_a_workspace() -> None:
     for name in ("a", "eao", "a_toolkit", "eao_toolkit", "ao", "ao_toolkit"):
         assert 0 < getattr(row, name) < 1, name
     assert row.failures and row.r100 == pytest.approx(100 * row.failures / 154)
-    assert row.fps and row.fps > 10
+    assert row.fps and row.fps > 0
 
 
 def test_frames_are_not_needed(workspace: Path) -> None:
@@ -93,10 +93,11 @@ def test_formats() -> None:
     assert "R100" in text and "failures per 100 frames" in text and f"{rows[0].eao:.3f}" in text
 
 
-def test_experiment_that_was_not_run(workspace: Path) -> None:
+def test_experiment_that_was_not_run(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.rmtree(workspace / "results" / "StandIn" / "unsupervised")
     row = table(workspace, [])[0]
     assert row.ao is None and row.fps and row.eao
+    assert "StandIn has no unsupervised results" in caplog.text
 
 
 def result(root: Path, name: str = "cat", number: int = 1, experiment: str = "baseline") -> Path:
