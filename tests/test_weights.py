@@ -15,14 +15,17 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from safetensors.torch import load_file, save_file
+from scenes import scene
 from torch import Tensor
 
-from d3s_vot import weights
+from d3s_vot import load_tracker, weights
 from d3s_vot.backbones import create_trunk
+from d3s_vot.cli import main
 from d3s_vot.convert import Placeholder, convert_published, read_foreign_pickle
 from d3s_vot.errors import CheckpointError
 from d3s_vot.weights import (
@@ -617,6 +620,17 @@ def test_the_published_file_is_converted(tmp_path: Path, published, container: s
     )
     state = {k[18:]: v for k, v in loaded.tensors.items() if k.startswith("feature_extractor.")}
     create_trunk("resnet50", state=state)  # refuses whatever is missing or unknown
+
+
+def test_the_command_converts_and_the_result_tracks(tmp_path: Path, published) -> None:
+    torch.manual_seed(1)
+    torch.save(torchvision.models.resnet50().state_dict(), tmp_path / "resnet50.pth")
+    source, target = published("legacy"), tmp_path / "converted.safetensors"
+    assert main(["convert", str(source), str(target), "--gem-trunk", str(tmp_path / "resnet50.pth")]) == 0
+    tracker = load_tracker(target, device="cpu")
+    assert tracker.model.gem_trunk is not tracker.model.trunk
+    tracker.initialize(*scene(0))
+    assert np.isfinite(tuple(tracker.track(scene(1)[0]).box)).all()
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy"])
