@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 Region = NDArray[np.float64]  # 4, or N x 2
@@ -99,39 +100,12 @@ def pixel_overlap(a: Region, b: Region, width: int, height: int) -> float:
     return inside / union if union else 0.0
 
 
-Corners = list[tuple[float, float]]
-
-
-def _corners(region: Region) -> Corners:
-    """The corners, so ordered that the inside lies to the left of each edge."""
+def _shape(region: Region) -> shapely.Geometry:
+    """The area of a region; a polygon that crosses itself is mended."""
     if region.ndim == 1:
         x, y, w, h = region.tolist()
-        return [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
-    corners: Corners = [(x, y) for x, y in region.tolist()]
-    return corners if _area(corners) >= 0 else corners[::-1]
-
-
-def _area(corners: Corners) -> float:
-    """Signed area of a polygon; 0 for fewer than three corners."""
-    shifted = corners[1:] + corners[:1]
-    return sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(corners, shifted, strict=True)) / 2
-
-
-def _clip(corners: Corners, clipper: Corners) -> Corners:
-    """The part of a polygon inside a convex one (Sutherland and Hodgman, 1974)."""
-    for (ax, ay), (bx, by) in zip(clipper, clipper[1:] + clipper[:1], strict=True):
-        sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for x, y in corners]
-        kept: Corners = []
-        for n, (x, y) in enumerate(corners):
-            before, side = sides[n - 1], sides[n]
-            if (before < 0) != (side < 0):  # the edge from the corner before crosses the line
-                share = before / (before - side)
-                px, py = corners[n - 1]
-                kept.append((px + share * (x - px), py + share * (y - py)))
-            if side >= 0:
-                kept.append((x, y))
-        corners = kept
-    return corners
+        return shapely.box(x, y, x + w, y + h)
+    return shapely.make_valid(shapely.Polygon(region))
 
 
 def exact_overlap(a: Region, b: Region, width: int, height: int) -> float:
@@ -140,10 +114,9 @@ def exact_overlap(a: Region, b: Region, width: int, height: int) -> float:
     >>> exact_overlap(np.array([0.0, 0, 10, 10]), np.array([5.5, 0, 10, 10]), 40, 30) == 4.5 / 15.5
     True
     """
-    image: Corners = [(0, 0), (width, 0), (width, height), (0, height)]
-    p, q = _clip(_corners(a), image), _clip(_corners(b), image)
-    inside = _area(_clip(p, q)) if p and q else 0.0
-    union = _area(p) + _area(q) - inside
+    p, q = (shapely.clip_by_rect(_shape(region), 0, 0, width, height) for region in (a, b))
+    inside = p.intersection(q).area
+    union = p.area + q.area - inside
     return min(max(inside / union, 0.0), 1.0) if union > 0 else 0.0
 
 
