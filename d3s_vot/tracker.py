@@ -27,6 +27,7 @@ from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
 
 Pair = tuple[float, float]
 
+MIN_TARGET_SIDE = 0.5  # pixels; the shorter side is kept at 10 pixels later, which makes a thin target enormous
 MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
 
 
@@ -82,6 +83,8 @@ class D3STracker(Tracker):
             raise InputError(f"the target's box {tuple(target.box)} lies outside the image of {width} x {height}")
         if max(wh) > MAX_TARGET_RATIO * max(height, width):
             raise InputError(f"the target's box {tuple(target.box)} is far larger than the image of {width} x {height}")
+        if min(wh) < MIN_TARGET_SIDE:
+            raise InputError(f"the target's box {tuple(target.box)} is thinner than half a pixel; give a wider one")
         filled = rasterize(target, height, width)
         if not filled.any():
             raise InputError(f"the target's box {tuple(target.box)} covers no pixel of the image")
