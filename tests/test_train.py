@@ -183,7 +183,7 @@ def test_command_line(stills, tmp_path):
     assert load_checkpoint(tmp_path / "run" / "head.safetensors").provenance["iterations"] == 1
 
 
-def test_log_has_a_row_every_50_iterations(items, tmp_path):
+def test_log_keeps_its_rows_and_one_heading(items, tmp_path):
     trainer = Trainer(SMALL, items, tmp_path, torch.device("cpu"))
     trainer._write_log(0.5, 0.7, 12.0)
     trainer._write_log(0.4, 0.8, 12.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import logging
 import math
 import os
@@ -180,7 +181,9 @@ class Trainer:
             "scheduler": {"last_epoch": self.scheduler.last_epoch},
         }
         temporary = self.output / "state.pt.part"
-        torch.save(state, temporary)
+        packed = io.BytesIO()  # torch's own writing reports a full disk as no OSError
+        torch.save(state, packed)
+        temporary.write_bytes(packed.getbuffer())
         os.replace(temporary, self.output / "state.pt")
 
     def resume(self) -> None:
