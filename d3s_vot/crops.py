@@ -147,32 +147,36 @@ def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
     side = window.shape[-1]
     start = (side - size) // 2
 
-    def middle(x: Tensor, dy: int = 0, dx: int = 0) -> Tensor:
-        return x[..., start - dy : start - dy + size, start - dx : start - dx + size]
+    def middle(dy: int = 0, dx: int = 0, margin: int = 0) -> Tensor:
+        rows, columns = (slice(start - d - margin, start - d + size + margin) for d in (dy, dx))
+        return window[..., rows, columns]
 
     moves = [(round(dy * size / 2), round(dx * size / 2)) for dy, dx in SHIFTS]
-    samples = [middle(window)]
-    samples += [middle(window, dy, dx) for dy, dx in moves]
-    samples += [middle(window.flip(3))]
-    samples += [_blur(window, sy, sx, middle) for sy, sx in BLURS]
+    samples = [middle()]
+    samples += [middle(dy, dx) for dy, dx in moves]
+    samples += [window.flip(3)[..., start : start + size, start : start + size]]
+    for sigmas in BLURS:
+        margin = math.ceil(2 * max(sigmas))
+        samples.append(_blur(middle(margin=margin), *sigmas)[..., margin:-margin, margin:-margin])
     pixels = window[0].permute(1, 2, 0).cpu().numpy()
     for angle in ANGLES:
         matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
-        turned = cv2.warpAffine(pixels, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-        samples.append(middle(torch.from_numpy(turned).permute(2, 0, 1)[None].to(window.device)))
+        # Up to the end of the middle, and not from its start: OpenCV would round the shifted matrix otherwise.
+        turned = cv2.warpAffine(pixels, matrix, (start + size, start + size), borderMode=cv2.BORDER_REPLICATE)
+        samples.append(torch.from_numpy(turned[start:, start:]).permute(2, 0, 1)[None].to(window.device))
     shifts = torch.zeros(len(samples), 2)
     shifts[1 : 1 + len(moves)] = torch.tensor(moves, dtype=torch.float32)
     return torch.cat(samples), shifts
 
 
-def _blur(window: Tensor, sigma_y: float, sigma_x: float, middle) -> Tensor:
+def _blur(patch: Tensor, sigma_y: float, sigma_x: float) -> Tensor:
     def kernel(sigma: float) -> Tensor:
-        t = torch.arange(-math.ceil(2 * sigma), math.ceil(2 * sigma) + 1, dtype=torch.float32, device=window.device)
+        t = torch.arange(-math.ceil(2 * sigma), math.ceil(2 * sigma) + 1, dtype=torch.float32, device=patch.device)
         k = torch.exp(-(t**2) / (2 * sigma**2))
         return k / k.sum()
 
     ky, kx = kernel(sigma_y), kernel(sigma_x)
-    x = window.transpose(0, 1)  # 3 x 1 x W x W
+    x = patch.transpose(0, 1)  # 3 x 1 x W x W
     x = F.conv2d(x, ky.view(1, 1, -1, 1), padding=(len(ky) // 2, 0))
     x = F.conv2d(x, kx.view(1, 1, 1, -1), padding=(0, len(kx) // 2))
-    return middle(x.transpose(0, 1))
+    return x.transpose(0, 1)

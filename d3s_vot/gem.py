@@ -16,10 +16,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from d3s_vot.config import D3SConfig
+from d3s_vot.correlation import Samples, correlate, correlate_transpose, few_by_many
 from d3s_vot.errors import InputError
 
 
@@ -78,25 +78,6 @@ def cosine_window(size: int, device: torch.device | str = "cpu") -> Tensor:
     return torch.outer(profile, profile).to(device, torch.float32)  # size x size
 
 
-def correlate(kernel: Tensor, samples: Tensor) -> Tensor:
-    """Responses (n x h x w) of samples (C x n x h x w) to a kernel (taps x C) of even side.
-
-    "Same" convolution: pad by half of the side, drop the last row and column. The taps are in row order,
-    flipped in both axes, since `fold` sends the products of a location to where they count.
-    """
-    _, n, h, w = samples.shape
-    side = round(kernel.shape[0] ** 0.5)
-    products = (kernel @ samples.flatten(1)).view(-1, n, h * w).transpose(0, 1)  # n x taps x h*w
-    return F.fold(products, (h + 1, w + 1), side, padding=side // 2 - 1)[:, 0, :h, :w]  # n x h x w
-
-
-def correlate_transpose(maps: Tensor, samples: Tensor, side: int) -> Tensor:
-    """The adjoint of `correlate` in the kernel: responses (n x h x w) to a kernel (side^2 x C)."""
-    padded = F.pad(maps, (0, 1, 0, 1))[:, None]  # n x 1 x h+1 x w+1
-    products = F.unfold(padded, side, padding=side // 2 - 1).transpose(0, 1)  # taps x n x h*w
-    return products.flatten(1) @ samples.flatten(1).T  # taps x C
-
-
 def activation(response: Tensor, config: D3SConfig) -> tuple[Tensor, Tensor]:
     """phi(t) = elu(leaky_relu(t)) and its derivative: the identity above 0, nearly flat below."""
     decay = torch.exp(config.activation_slope * response.clamp(max=0))  # 1 where t >= 0
@@ -142,13 +123,13 @@ class Linearization:
     """The residuals sqrt(w) (phi(f * P x) - y) about one model, and their Jacobian J by hand.
 
     The parameters are one vector: the taps (channels x taps), then the projection (channels x C), flattened.
-    Where the samples (C x n x h x w) are projected already, no projection is given and the taps are alone.
+    Where the samples are projected already, no projection is given and the taps are alone.
     """
 
     def __init__(
         self,
         config: D3SConfig,
-        samples: Tensor,
+        samples: Samples,
         labels: Tensor,
         weights: Tensor,
         taps: Tensor,
@@ -219,13 +200,12 @@ class GEM:
         self._labels = features.new_zeros(config.memory_size, h, w)
         self._labels[:n] = labels
         with torch.no_grad():
-            samples = features.transpose(0, 1).contiguous()  # C x n x h x w: one matrix for all products
-            self.projection = _principal_components(samples.flatten(1), config.projection_channels)
+            samples = Samples.of(features)
+            self.projection = _principal_components(samples.channels.flatten(1), config.projection_channels)
             self._taps = features.new_zeros(config.projection_channels, config.filter_size**2)
             self._fit(samples)
-            # Channels first, so that the filled slots are one matrix without a copy.
-            self._memory = features.new_zeros(config.projection_channels, config.memory_size, h, w)
-            self._memory[:, :n] = torch.tensordot(self.projection, samples, dims=1)
+            self._memory = Samples.empty(config.projection_channels, config.memory_size, features)
+            self._memory.write(slice(n), torch.tensordot(self.projection, samples.channels, dims=1))
 
     @property
     def filter(self) -> Tensor:
@@ -236,8 +216,8 @@ class GEM:
     @torch.no_grad()
     def score(self, features: Tensor) -> Tensor:
         """Raw response f * (P x) to the features (1 x C x 16 x 16) of a search patch: 16 x 16."""
-        projected = torch.tensordot(self.projection, features.transpose(0, 1), dims=1)  # channels x 1 x h x w
-        return correlate(self._taps.T, projected)[0]  # h x w
+        projected = torch.tensordot(features, self.projection, dims=([1], [1]))  # 1 x h x w x channels
+        return correlate(self._taps.T, Samples(projected.movedim(3, 0), projected))[0]  # h x w
 
     @torch.no_grad()
     def add(self, features: Tensor, label: Tensor, learning_rate: float) -> int:
@@ -252,7 +232,7 @@ class GEM:
         weights /= weights.sum()
         self._last_slot = slot
         self._filled = max(self._filled, slot + 1)
-        self._memory[:, slot] = torch.tensordot(self.projection, features[0], dims=1)  # channels x h x w
+        self._memory.write(slot, torch.tensordot(self.projection, features[0], dims=1))  # channels x h x w
         self._labels[slot] = label
         return slot
 
@@ -260,7 +240,7 @@ class GEM:
     def update(self, iterations: int | None = None) -> None:
         """Refines the filter on the filled slots of the memory; none means the configured iterations."""
         config = self._config
-        problem = self._linearize(self._memory[:, : self._filled])
+        problem = self._linearize(self._memory.first(self._filled))
         step = conjugate_gradient(
             *problem.normal_equations(self._taps.flatten(), config.filter_regularization),
             config.update_cg_iterations if iterations is None else iterations,
@@ -268,11 +248,11 @@ class GEM:
         )
         self._taps = self._taps + step.view_as(self._taps)
 
-    def _fit(self, samples: Tensor) -> None:
-        """Gauss-Newton over filter and projection on the first frame's samples (C x n x h x w)."""
+    def _fit(self, samples: Samples) -> None:
+        """Gauss-Newton over filter and projection on the first frame's samples."""
         config = self._config
         split = self._taps.numel()  # where the projection's parameters begin
-        regularization = samples.new_empty(split + self.projection.numel())
+        regularization = self.projection.new_empty(split + self.projection.numel())
         regularization[:split] = config.filter_regularization
         regularization[split:] = config.projection_regularization
         for _ in range(config.gauss_newton_steps):
@@ -285,9 +265,9 @@ class GEM:
             self._taps = parameters[:split].view_as(self._taps)
             self.projection = parameters[split:].view_as(self.projection)
 
-    def _linearize(self, samples: Tensor, projection: Tensor | None = None) -> Linearization:
+    def _linearize(self, samples: Samples, projection: Tensor | None = None) -> Linearization:
         """The loss of the filled slots about the present filter, and projection where it is to move."""
-        weights = self.sample_weights[: self._filled].to(samples.device)
+        weights = self.sample_weights[: self._filled].to(self._labels.device)
         labels = self._labels[: self._filled]
         return Linearization(self._config, samples, labels, weights, self._taps, projection)
 
@@ -295,6 +275,6 @@ class GEM:
 def _principal_components(samples: Tensor, count: int) -> Tensor:
     """The `count` directions of largest variance (count x C) of samples (C x m), the largest first."""
     centered = samples - samples.mean(dim=1, keepdim=True)  # C x m
-    covariance = centered @ centered.T / centered.shape[1]  # C x C
+    covariance = few_by_many(centered, centered) / centered.shape[1]  # C x C
     vectors = torch.linalg.eigh(covariance).eigenvectors  # C x C, in columns, smallest eigenvalue first
     return vectors[:, -count:].flip(1).T.contiguous()  # count x C

@@ -76,16 +76,17 @@ class Segmenter:
         self._model, self._config, self._output = model, model.config, output
         c = self._config
         crop = self._crop(center, wh)
-        square, given = crop.cut(image), crop.cut_mask(mask)  # S x S x 3 and S x S
+        features = model.features(crop.cut(image))
+        given = crop.cut_mask(mask)  # S x S
         if output is Output.MASK:
             marked = (given > 0.1).astype(np.float32)
         else:
-            first = model.segment(square, model.encode_template(square, given))
+            first = model.segment(features, model.encode_template(features, given))
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
             # The crop's bilinear edge stays: a location on the polygon's border counts in part, as published.
             around = np.asarray(cv2.dilate(given, np.ones((reach, reach), np.uint8)), np.float32)
             marked = around * (first > c.mask_threshold)
-        self._template = model.encode_template(square, marked)
+        self._template = model.encode_template(features, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
 
     def _crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
@@ -105,7 +106,7 @@ class Segmenter:
         """
         c = self._config
         crop = self._crop(center, wh)
-        probability = self._model.segment(crop.cut(image), self._template)  # S x S
+        probability = self._model.segment(self._model.features(crop.cut(image)), self._template)  # S x S
         threshold = c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
         mask = (probability > threshold).astype(np.uint8)
         contour = largest_contour(mask)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d3s_vot.config import D3SConfig
+from d3s_vot.correlation import Samples
 from d3s_vot.errors import InputError
 from d3s_vot.gem import (
     GEM,
@@ -172,7 +173,8 @@ def test_jacobian_against_automatic_differentiation(joint: bool) -> None:
         return weights.sqrt()[:, None, None] * (value - labels)
 
     parameters = torch.cat([taps.flatten(), projection.flatten()]) if joint else taps.flatten()
-    problem = Linearization(CONFIG, samples, labels, weights, taps, projection if joint else None)
+    maps = Samples.of(samples.transpose(0, 1))
+    problem = Linearization(CONFIG, maps, labels, weights, taps, projection if joint else None)
     v, r = random(parameters.numel()), random(n, h, w)
     expected_residuals, expected_forward = torch.func.jvp(residuals, (parameters,), (v,))
     expected_transpose = torch.func.vjp(residuals, parameters)[1](r)[0]
