@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from d3s_vot.errors import CheckpointError
+from d3s_vot.timing import stage
 
 CHANNELS: dict[str, tuple[int, int, int, int]] = {
     "efficientnet_lite0": (16, 24, 40, 112),
@@ -54,6 +55,7 @@ class Trunk(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
+    @stage("trunk")
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Features of RGB images.
 
@@ -66,8 +68,8 @@ class Trunk(nn.Module):
         x = (images.to(self.mean.dtype) - self.mean) / self.std
         x = x.contiguous(memory_format=torch.channels_last)
         features = {}
-        for k, stage in enumerate(self.stages, start=1):
-            x = stage(x)
+        for k, layers in enumerate(self.stages, start=1):
+            x = layers(x)
             features[2**k] = x
         return features
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.errors import InputError
+from d3s_vot.timing import stage
 
 Image = NDArray[np.uint8]
 
@@ -50,6 +51,7 @@ class Crop:
         """Pixels of the crop per pixel of the image."""
         return self.size / self.side
 
+    @stage("crop")
     def cut(self, image: Image) -> Image:
         """The crop (size x size x 3) of an H x W x 3 uint8 image, border replicated."""
         height, width = image.shape[:2]
@@ -90,12 +92,14 @@ class Crop:
         return full
 
 
+@stage("crop")
 def image_tensor(image: Image, device: torch.device) -> Tensor:
     """1 x 3 x H x W uint8 on the device; one upload per frame."""
     pixels = np.require(image, requirements=["C", "W"])  # torch warns of arrays that it cannot write to
     return torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
 
 
+@stage("crop")
 def localization_patch(image: Tensor, position: tuple[float, float], scale: float, size: int) -> Tensor:
     """GEM's square patch: the image sub-sampled, cut with a replicated border and resized.
 
@@ -134,6 +138,7 @@ BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))  # sigma_y,
 ANGLES = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)  # degrees
 
 
+@stage("crop")
 def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """GEM's 27 samples of the first frame: identity, shifts, flip, blurs, rotations.
 

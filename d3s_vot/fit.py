@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from d3s_vot.config import D3SConfig
 from d3s_vot.errors import InputError
+from d3s_vot.timing import stage
 
 Corners = NDArray[np.float64]  # 4 x 2
 
 
+@stage("fit")
 def largest_contour(mask: NDArray[Any]) -> NDArray[np.int32] | None:
     """Outer contour of the largest component of a mask.
 
@@ -31,11 +33,13 @@ def largest_contour(mask: NDArray[Any]) -> NDArray[np.int32] | None:
     return np.asarray(max(contours, key=cv2.contourArea), np.int32) if contours else None
 
 
+@stage("fit")
 def min_area_corners(contour: NDArray[np.int32]) -> Corners:
     """R0: the 4 x 2 corners of the minimum-area rectangle of an N x 1 x 2 contour."""
     return cv2.boxPoints(cv2.minAreaRect(contour)).astype(np.float64)
 
 
+@stage("fit")
 def fit_axis_aligned(mask: NDArray[Any]) -> NDArray[np.int32]:
     """R1 for box initialisation: the min-max box of the mask's largest component.
 
@@ -53,6 +57,7 @@ def fit_axis_aligned(mask: NDArray[Any]) -> NDArray[np.int32]:
     return np.array([(x, y), (x1, y), (x1, y1), (x, y1)], np.int32)
 
 
+@stage("fit")
 def fit_rotated(mask: NDArray[Any], config: D3SConfig) -> Corners:
     """R1 for polygon initialisation: the rectangle that the mask's largest component fills best.
 

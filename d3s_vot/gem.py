@@ -21,6 +21,7 @@ from torch import Tensor
 from d3s_vot.config import D3SConfig
 from d3s_vot.correlation import Samples, correlate, correlate_transpose, few_by_many
 from d3s_vot.errors import InputError
+from d3s_vot.timing import stage
 
 
 def normalize_features(features: Tensor) -> Tensor:
@@ -176,6 +177,7 @@ class GEM:
         sample_weights: a weight for each slot of the memory, on the CPU; sum 1, empty slots 0.
     """
 
+    @stage("GEM")
     def __init__(self, config: D3SConfig, features: Tensor, labels: Tensor) -> None:
         """Learns the model on the first frame.
 
@@ -213,12 +215,14 @@ class GEM:
         side = self._config.filter_size
         return self._taps.view(1, -1, side, side).flip(2, 3)
 
+    @stage("GEM")
     @torch.no_grad()
     def score(self, features: Tensor) -> Tensor:
         """Raw response f * (P x) to the features (1 x C x 16 x 16) of a search patch: 16 x 16."""
         projected = torch.tensordot(features, self.projection, dims=([1], [1]))  # 1 x h x w x channels
         return correlate(self._taps.T, Samples(projected.movedim(3, 0), projected))[0]  # h x w
 
+    @stage("GEM")
     @torch.no_grad()
     def add(self, features: Tensor, label: Tensor, learning_rate: float) -> int:
         """Puts a sample (1 x C x 16 x 16) with its label into the slot of smallest weight; returns it."""
@@ -236,6 +240,7 @@ class GEM:
         self._labels[slot] = label
         return slot
 
+    @stage("GEM")
     @torch.no_grad()
     def update(self, iterations: int | None = None) -> None:
         """Refines the filter on the filled slots of the memory; none means the configured iterations."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from d3s_vot.config import D3SConfig
 from d3s_vot.gem import cosine_window, upsample_score
+from d3s_vot.timing import stage
 
 
 class Flag(str, Enum):
@@ -46,6 +47,7 @@ class Localization:
     flag: Flag
 
 
+@stage("GEM")
 def localize(
     score: Tensor,
     target_scale: float,

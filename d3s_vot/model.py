@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from d3s_vot.weights import Checkpoint, find_weights, load_checkpoint
 # the size from which the C library asks the system for fresh memory each time: half the time of nine.
 TRUNK_CHUNK = {"cpu": 3, "cuda": 27}
 
+PRESETS = ("exact", "fast")
+
 
 class D3SModel:
     """Networks without state; every method is a function of its arguments.
@@ -34,6 +38,7 @@ class D3SModel:
         gem_trunk: features for localisation; often the same object.
         config: constants that belong to the weights.
         device: where the networks run.
+        precision: of trunk and segmentation network; below float32 by autocast. GEM's is always float32.
     """
 
     def __init__(
@@ -43,8 +48,9 @@ class D3SModel:
         gem_trunk: Trunk,
         config: D3SConfig,
         device: torch.device,
+        precision: torch.dtype = torch.float32,
     ) -> None:
-        self.device, self.config = device, config
+        self.device, self.config, self.precision = device, config, precision
         self.network = network.to(device).eval().requires_grad_(False)
         self.trunk = trunk.to(device)
         self.gem_trunk = self.trunk if gem_trunk is trunk else gem_trunk.to(device)
@@ -91,34 +97,43 @@ class D3SModel:
     @torch.inference_mode()
     def gem_features(self, patches: Tensor) -> Tensor:
         """Normalised stride-16 features of n localisation patches: n x C x 16 x 16."""
-        with self._exact():
+        with self._reproducible():
             chunks = patches.split(TRUNK_CHUNK[self.device.type])
-            return torch.cat([normalize_features(self.gem_trunk(chunk)[16]) for chunk in chunks])
+            return torch.cat([normalize_features(self.gem_trunk(chunk)[16].float()) for chunk in chunks])
 
     @torch.inference_mode()
     def features(self, crop: Image) -> Features:
         """Features of a segmentation crop (S x S x 3)."""
-        with self._exact():
+        with self._reproducible():
             return self.trunk(image_tensor(crop, self.device))
 
     @torch.inference_mode()
     def encode_template(self, features: Features, mask: NDArray) -> Template:
         """GIM's template side, from the first frame's crop and its mask (S x S, 0..1)."""
-        with self._exact():
+        with self._reproducible():
             marked = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32)).to(self.device)
             return self.network.encode_template(features, marked[None, None])
 
     @torch.inference_mode()
-    def segment(self, features: Features, template: Template) -> NDArray[np.float32]:
-        """Probability of the target in a crop: S x S."""
-        with self._exact():
+    def probability(self, features: Features, template: Template) -> NDArray[np.float32]:
+        """Probability of the target in a crop of these features: S x S."""
+        with self._reproducible():
             logits = self.network(features, template, self._location)
-            return torch.softmax(logits, dim=1)[0, 0].cpu().numpy()
+            return torch.softmax(logits.float(), dim=1)[0, 0].cpu().numpy()
 
-    @staticmethod
-    def _exact():
-        """cuDNN without autotuning and TF32: the same input gives the same output."""
-        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    def segment(self, crop: Image, template: Template) -> NDArray[np.float32]:
+        """Probability of the target in a crop (S x S x 3): S x S."""
+        return self.probability(self.features(crop), template)
+
+    @contextmanager
+    def _reproducible(self) -> Iterator[None]:
+        """cuDNN without autotuning and TF32: the same input gives the same output; and the precision."""
+        reduced = self.precision != torch.float32
+        with (
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            torch.autocast(self.device.type, self.precision if reduced else None, enabled=reduced),
+        ):
+            yield
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -144,6 +159,7 @@ def load_model(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
     trunk_weights: str | Path | None = None,
+    preset: str = "exact",
 ) -> D3SModel:
     """Load the networks once, for any number of trackers.
 
@@ -151,10 +167,21 @@ def load_model(
         weights: name of packaged weights, or a file.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         trunk_weights: file of the ImageNet trunk, for trunks that come from no package.
+        preset: "exact" reproduces the reference in float32; "fast" has trunk and segmentation network in half
+            precision where the hardware has it, on a CPU through OpenVINO.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another network.
-        InputError: there is no such device.
+        InputError: there is no such device or preset, or OpenVINO is missing.
     """
+    if preset not in PRESETS:
+        raise InputError(f"there is no preset {preset!r}; use {' or '.join(PRESETS)}")
     chosen = choose_device(device)
-    return D3SModel.from_checkpoint(load_checkpoint(find_weights(os.fspath(weights))), chosen, trunk_weights)
+    model = D3SModel.from_checkpoint(load_checkpoint(find_weights(os.fspath(weights))), chosen, trunk_weights)
+    if preset == "fast" and chosen.type == "cpu":
+        from d3s_vot.fast import FastModel
+
+        return FastModel(model)
+    if preset == "fast":
+        model.precision = torch.bfloat16
+    return model

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from d3s_vot.timing import stage
+
 Features = Mapping[int, Tensor]  # stride -> B x C x H x W
 
 
@@ -57,6 +59,7 @@ class SegmentationNetwork(nn.Module):
         """Unit vectors of every location at stride 16: B x 64 x 24 x 24."""
         return F.normalize(self.segment1(self.segment0(features[16])), dim=1)
 
+    @stage("network")
     def encode_template(self, features: Features, mask: Tensor) -> Template:
         """The template side of GIM.
 
@@ -79,6 +82,7 @@ class SegmentationNetwork(nn.Module):
         ]
         return maps[0], maps[1]
 
+    @stage("network")
     def forward(self, features: Features, template: Template, location: Tensor) -> Tensor:
         """Segment a search crop.
 

@@ -81,7 +81,7 @@ class Segmenter:
         if output is Output.MASK:
             marked = (given > 0.1).astype(np.float32)
         else:
-            first = model.segment(features, model.encode_template(features, given))
+            first = model.probability(features, model.encode_template(features, given))
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
             # The crop's bilinear edge stays: a location on the polygon's border counts in part, as published.
             around = np.asarray(cv2.dilate(given, np.ones((reach, reach), np.uint8)), np.float32)
@@ -106,7 +106,7 @@ class Segmenter:
         """
         c = self._config
         crop = self._crop(center, wh)
-        probability = self._model.segment(self._model.features(crop.cut(image)), self._template)  # S x S
+        probability = self._model.segment(crop.cut(image), self._template)  # S x S
         threshold = c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
         mask = (probability > threshold).astype(np.uint8)
         contour = largest_contour(mask)

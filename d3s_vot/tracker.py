@@ -35,9 +35,10 @@ def load_tracker(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
     trunk_weights: str | Path | None = None,
+    preset: str = "exact",
 ) -> D3STracker:
     """A tracker with its networks loaded; arguments and errors as in `load_model`."""
-    return D3STracker(load_model(weights, device, trunk_weights))
+    return D3STracker(load_model(weights, device, trunk_weights, preset))
 
 
 class D3STracker(Tracker):

@@ -74,7 +74,9 @@ class StandIn:
         return Mask(moved)
 
 
-def load_tracker(weights: str = "D3S", device: str = "auto", trunk_weights: object = None) -> StandIn:
+def load_tracker(
+    weights: str = "D3S", device: str = "auto", trunk_weights: object = None, preset: str = "exact"
+) -> StandIn:
     """Stands in for `d3s_vot.load_tracker`; the environment says how it behaves."""
     if weights != "D3S":
         raise CheckpointError(f"there are no weights {weights}; give the path of a checkpoint")

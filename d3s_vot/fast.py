@@ -1,0 +1,106 @@
+"""The preset `fast` on a CPU: trunk and segmentation network through OpenVINO, in bfloat16 where the processor has it.
+
+GEM stays in torch and float32. The graphs are compiled when the model is loaded, for the shapes that tracking uses.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from d3s_vot.crops import Image
+from d3s_vot.errors import InputError
+from d3s_vot.gem import normalize_features
+from d3s_vot.model import D3SModel
+from d3s_vot.network import SegmentationNetwork, Template
+from d3s_vot.timing import stage
+
+log = logging.getLogger(__name__)
+
+BATCH = 9  # patches at once at initialisation: 27 in three goes
+
+
+class _Localization(nn.Module):
+    """Patches to normalised stride-16 features."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return normalize_features(self.trunk(patches)[16])
+
+
+class _Segmentation(nn.Module):
+    """A crop (1 x S x S x 3, uint8) and a template to the probability of the target."""
+
+    def __init__(self, trunk: nn.Module, network: SegmentationNetwork, location: Tensor) -> None:
+        super().__init__()
+        self.trunk, self.network = trunk, network
+        self.register_buffer("location", location)
+
+    def forward(self, crop: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
+        logits = self.network(self.trunk(crop.permute(0, 3, 1, 2)), Template(vectors, target), self.location)
+        return torch.softmax(logits, dim=1)[:, 0]
+
+
+class FastModel(D3SModel):
+    """The networks of a `D3SModel`, compiled."""
+
+    def __init__(self, model: D3SModel) -> None:
+        super().__init__(model.network, model.trunk, model.gem_trunk, model.config, model.device)
+        log.info("compiling the networks for the preset fast")
+        c = self.config
+        patch = torch.zeros(1, 3, c.gem_patch_size, c.gem_patch_size)
+        crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8)
+        with torch.inference_mode():
+            template = self.encode_template(self.features(crop[0].numpy()), np.zeros(crop.shape[1:3]))
+        localization = _Localization(self.gem_trunk)
+        self._localize_one = Compiled(localization, patch)
+        self._localize_batch = Compiled(localization, patch.expand(BATCH, -1, -1, -1))
+        self._segment = Compiled(_Segmentation(self.trunk, self.network, self._location), crop, *template)
+
+    @stage("trunk")
+    def gem_features(self, patches: Tensor) -> Tensor:
+        """Normalised stride-16 features of n localisation patches: n x C x 16 x 16."""
+        if len(patches) % BATCH:
+            return torch.cat([self._localize_one(patch) for patch in patches.split(1)])
+        return torch.cat([self._localize_batch(chunk) for chunk in patches.split(BATCH)])
+
+    @stage("trunk and network")
+    def segment(self, crop: Image, template: Template) -> NDArray[np.float32]:
+        """Probability of the target in a crop (S x S x 3): S x S."""
+        return self._segment(torch.from_numpy(crop)[None], *template)[0].numpy()
+
+
+class Compiled:
+    """A module compiled by OpenVINO for the shapes of its examples; called with tensors like them.
+
+    Raises:
+        InputError: OpenVINO is not installed.
+    """
+
+    def __init__(self, module: nn.Module, *examples: Tensor) -> None:
+        # OpenVINO reports its use to its makers; without this package it does not.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        try:
+            import openvino
+        except ImportError as error:
+            raise InputError("the preset fast needs OpenVINO on a CPU; install d3s-vot[fast]") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch's tracer, which OpenVINO uses
+            shapes = [tuple(example.shape) for example in examples]
+            graph = openvino.convert_model(module.eval(), example_input=examples, input=shapes)
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        self._request: Any = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        # A copy: the next call writes over the request's output.
+        return torch.from_numpy(self._request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())

@@ -1,0 +1,74 @@
+"""The preset fast: close to the exact one, and the same twice."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scenes import scene
+
+from d3s_vot import load_tracker
+from d3s_vot.errors import InputError
+from d3s_vot.model import load_model
+from d3s_vot.regions import box_iou
+from d3s_vot.tracker import D3STracker
+
+
+def follow(tracker: D3STracker, frames: int = 5) -> list:
+    tracker.initialize(*scene(0))
+    return [tracker.track(scene(t)[0]) for t in range(1, frames)]
+
+
+@pytest.fixture(scope="module")
+def fast() -> D3STracker:
+    pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
+    return load_tracker("D3S", "cpu", preset="fast")
+
+
+def test_answers_are_those_of_the_exact_preset(fast: D3STracker) -> None:
+    for quick, exact in zip(follow(fast), follow(load_tracker("D3S", "cpu")), strict=True):
+        assert box_iou(quick.box, exact.box) > 0.9
+        assert np.abs(quick.mask ^ exact.mask).mean() < 0.005
+        assert quick.confidence == pytest.approx(exact.confidence, abs=0.02)
+        assert quick.visible == exact.visible
+
+
+def test_features_and_probabilities_are_near_the_exact_ones(fast: D3STracker) -> None:
+    exact, model = load_model("D3S", "cpu"), fast.model
+    patches = torch.rand(27, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
+    for some in (patches[:1], patches):
+        expected = exact.gem_features(some)
+        difference = (model.gem_features(some) - expected).norm() / expected.norm()
+        assert difference < 0.07  # of bfloat16, on noise
+    crop = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
+    mask = np.zeros((384, 384))
+    mask[100:200, 120:260] = 1
+    template = exact.encode_template(exact.features(crop), mask)
+    assert np.abs(model.segment(crop, template) - exact.segment(crop, template)).mean() < 0.02
+
+
+def test_same_input_same_bits(fast: D3STracker) -> None:
+    once, again = follow(fast), follow(fast.fork())
+    assert [p.region for p in once] == [p.region for p in again]
+    assert all(np.array_equal(a.probability, b.probability) for a, b in zip(once, again, strict=True))
+
+
+def test_half_precision_in_torch_as_on_a_gpu() -> None:
+    exact, half = load_model("D3S", "cpu"), load_model("D3S", "cpu")
+    half.precision = torch.bfloat16
+    for quick, slow in zip(follow(D3STracker(half), 3), follow(D3STracker(exact), 3), strict=True):
+        assert box_iou(quick.box, slow.box) > 0.9
+        assert quick.probability is not None and quick.probability.dtype == np.float32
+
+
+def test_without_openvino_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"install d3s-vot\[fast\]"):
+        load_tracker("D3S", "cpu", preset="fast")
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(InputError, match="no preset 'quick'; use exact or fast"):
+        load_tracker("D3S", preset="quick")
