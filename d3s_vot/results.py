@@ -61,7 +61,7 @@ class Row:
 Trajectories = list[list[list[Entry]]]  # of every sequence, its repetitions
 
 
-def _trajectories(
+def load_trajectories(
     workspace: Workspace, tracker: str, experiment: str, wanted: int, gaps: list[str]
 ) -> Trajectories:
     """All trajectories of an experiment; what is missing or damaged is added to `gaps`."""
@@ -107,7 +107,7 @@ def _agree(a: list[Entry], b: list[Entry]) -> bool:
     return True
 
 
-def _speed(workspace: Workspace, tracker: str, experiment: str, runs: Trajectories) -> float | None:
+def speed(workspace: Workspace, tracker: str, experiment: str, runs: Trajectories) -> float | None:
     """Frames a second over the first repetitions' tracked frames; None where no times were stored."""
     seconds, frames = 0.0, 0
     for sequence, repetitions in zip(workspace.sequences, runs, strict=True):
@@ -139,11 +139,11 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
             f"{folder} is missing: {tracker} has no results in this workspace (there are: {known})"
         )
     gaps: list[str] = []
-    supervised = _trajectories(workspace, tracker, stack.supervised, stack.repetitions, gaps)
+    supervised = load_trajectories(workspace, tracker, stack.supervised, stack.repetitions, gaps)
     free_name = stack.unsupervised if stack.unsupervised and (folder / stack.unsupervised).is_dir() else None
     free: Trajectories = []
     if free_name is not None:
-        free = _trajectories(workspace, tracker, free_name, stack.unsupervised_repetitions, gaps)
+        free = load_trajectories(workspace, tracker, free_name, stack.unsupervised_repetitions, gaps)
     if gaps:
         more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
         raise InputError(
@@ -174,7 +174,7 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
         eao_toolkit=measures.eao(toolkit, *window) if window else None,
         ao=measures.average_overlap(free_runs) if free_runs else None,
         ao_toolkit=measures.average_overlap(free_runs, measures.BURN_IN) if free_runs else None,
-        fps=_speed(workspace, tracker, free_name or stack.supervised, free or supervised),
+        fps=speed(workspace, tracker, free_name or stack.supervised, free or supervised),
         repetitions=min(len(all_) for all_ in supervised),
     )
 
@@ -209,7 +209,7 @@ A, R100 (failures per 100 frames), EAO: as the papers compute them. "toolkit": a
 sequence; toolkit: without the first ten."""
 
 
-def _cells(row: Row) -> list[str]:
+def cells_of(row: Row) -> list[str]:
     cells = [row.tracker]
     for column in fields(Row)[1:]:
         value = getattr(row, column.name)
@@ -220,7 +220,7 @@ def _cells(row: Row) -> list[str]:
 
 def as_text(rows: list[Row]) -> str:
     """The table for a terminal."""
-    lines = [TITLES] + [_cells(row) for row in rows]
+    lines = [TITLES] + [cells_of(row) for row in rows]
     widths = [max(len(line[n]) for line in lines) for n in range(len(TITLES))]
     text = [
         "  ".join(
@@ -233,7 +233,7 @@ def as_text(rows: list[Row]) -> str:
 
 def as_markdown(rows: list[Row]) -> str:
     """The table in Markdown."""
-    lines = [TITLES, ["---"] + ["---:"] * (len(TITLES) - 1)] + [_cells(row) for row in rows]
+    lines = [TITLES, ["---"] + ["---:"] * (len(TITLES) - 1)] + [cells_of(row) for row in rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 

@@ -106,12 +106,13 @@ def _region(values: tuple[float, ...] | list[float]) -> Region:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A sequence of a data set: its annotation and the size of its images in pixels."""
+    """A sequence of a data set: its annotation, the size of its images in pixels, and where they lie."""
 
     name: str
     truth: list[Region]
     width: int
     height: int
+    pattern: Path  # of the images' files, with %08d for the number
 
     @classmethod
     def load(cls, folder: Path) -> Sequence:
@@ -129,6 +130,7 @@ class Sequence:
         if not truth:
             raise InputError(f"{path} is empty")
         facts = _facts(folder / "sequence")
+        pattern = folder / facts.get("channels.color", "color/%08d.jpg")
         try:
             length = int(facts.get("length", len(truth)))
             size = [int(facts[key]) for key in ("width", "height") if key in facts]
@@ -139,10 +141,17 @@ class Sequence:
         if length != len(truth):
             raise InputError(f"{folder}: `sequence` says {length} frames, groundtruth.txt has {len(truth)}")
         if len(size) < 2:
-            pattern = facts.get("channels.color", "color/%08d.jpg")
-            height, width = read_image(folder / pattern.replace("%08d", f"{1:08d}")).shape[:2]
+            height, width = read_image(_frame(pattern, 0)).shape[:2]
             size = [width, height]
-        return cls(folder.name, truth, *size)
+        return cls(folder.name, truth, size[0], size[1], pattern)
+
+    def frame(self, index: int) -> Path:
+        """The file of an image, counted from 0; it need not be there."""
+        return _frame(self.pattern, index)
+
+
+def _frame(pattern: Path, index: int) -> Path:
+    return Path(str(pattern).replace("%08d", f"{index + 1:08d}"))
 
 
 def _facts(path: Path) -> dict[str, str]:
