@@ -1,0 +1,235 @@
+"""DAVIS on disk: sequences of pictures with a mask for each, in the packages of 2016 and of 2017.
+
+    DAVIS/JPEGImages/480p/SEQ/00000.jpg
+    DAVIS/Annotations/480p/SEQ/00000.png    2016: 0 and 255; 2017: the objects' numbers, 1 to N, and 255 for "void"
+    DAVIS/ImageSets/480p/val.txt            2016: the two paths of a frame a line
+    DAVIS/ImageSets/{2016,2017}/val.txt     2017: a name a line
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from d3s_vot.errors import InputError
+from d3s_vot.evaluation.checks import picture_size, some
+
+LISTS = {
+    "davis16-val": ("ImageSets/480p/val.txt", "ImageSets/2016/val.txt"),
+    "davis17-val": ("ImageSets/2017/val.txt",),
+}
+PICTURES, MASKS = "JPEGImages/480p", "Annotations/480p"
+VOID = 255  # in annotations of 2017: pixels that no measure counts
+
+Labels = NDArray[np.uint8]  # H x W: 0 is the background, n > 0 object n
+
+
+@dataclass(frozen=True)
+class DavisSequence:
+    """One video whose objects are given as masks on its first frame.
+
+    Attributes:
+        name: as the list has it.
+        frames: N pictures in the order of time.
+        annotations: N files of masks; a file that is missing on disk has its place all the same, here and there.
+        joined: whether all objects are one (DAVIS-2016).
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    annotations: tuple[Path, ...]
+    joined: bool
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def truth(self, index: int) -> tuple[Labels, NDArray[np.bool_]]:
+        """Labels (joined objects are number 1) and, H x W, the pixels that do not count of a frame's annotation.
+
+        Raises:
+            InputError: the annotation is missing or damaged.
+        """
+        labels = read_labels(self.annotations[index], colour=self.joined)
+        if self.joined:
+            return (labels > 0).astype(np.uint8), np.zeros(labels.shape, bool)
+        void = labels == VOID
+        return np.where(void, 0, labels).astype(np.uint8), void
+
+
+def read_labels(path: Path, colour: bool = False) -> Labels:
+    """The numbers in a mask's file: indices of an indexed picture, else grey levels.
+
+    Args:
+        path: of a PNG.
+        colour: whether to take a colour picture, as a few annotations of DAVIS-2016 are, as a grey one.
+
+    Raises:
+        InputError: the file is missing or damaged, or a picture of another kind.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("P", "L", "1"):
+                if not colour:
+                    raise InputError(f"{path} is a picture of mode {picture.mode}; masks must be indexed or grey")
+                return np.array(picture.convert("L"), np.uint8)
+            return np.array(picture, np.uint8)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; get the data set again, or track this sequence first") from None
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from None
+
+
+def palette() -> list[int]:
+    """768 values: the colours of PASCAL VOC and DAVIS, made of the index's bits.
+
+    Bits 0, 3, 6 of the index are the highest ones of red, bits 1, 4, 7 of green, bits 2, 5 of blue.
+
+    >>> palette()[:12]
+    [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
+    """
+    return [
+        sum((index >> (channel + 3 * place) & 1) << (7 - place) for place in range(3))
+        for index in range(256)
+        for channel in range(3)
+    ]
+
+
+def encode_labels(labels: Labels) -> bytes:
+    """Labels as an indexed PNG in the colours of DAVIS."""
+    picture = Image.fromarray(labels)
+    picture.putpalette(palette())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def open_davis(name: str, root: Path, names: Collection[str] | None = None) -> list[DavisSequence]:
+    """The sequences of a list, in its order.
+
+    Args:
+        name: of the benchmark, a key of LISTS.
+        root: the folder DAVIS or the one that it lies in.
+        names: of the sequences wanted; None: all.
+
+    Raises:
+        InputError: this is not the data set, or there is no sequence of that name.
+    """
+    listing = _find_list(name, root)
+    folder = listing.parents[2]
+    if not (folder / PICTURES).is_dir():
+        raise InputError(f"{folder} has no folder {PICTURES}; get the package of DAVIS in 480p")
+    stems = _read_list(listing)
+    for wanted in names or ():
+        if wanted not in stems:
+            close = difflib.get_close_matches(wanted, stems, 3)
+            advice = f"did you mean {', '.join(close)}" if close else f"{listing} lists them"
+            raise InputError(f"{name} has no sequence {wanted}; {advice}")
+    chosen = [sequence for sequence in stems if names is None or sequence in names]
+    return [_sequence(folder, sequence, stems[sequence], name == "davis16-val") for sequence in chosen]
+
+
+def _find_list(name: str, root: Path) -> Path:
+    """The list of the sequences, under `root` or one of its folders."""
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+    except OSError as error:
+        raise InputError(f"{root} cannot be opened as a folder: {error.strerror}; give the folder DAVIS") from None
+    for level in [root], folders:
+        every = [[folder / part for part in LISTS[name] if (folder / part).is_file()] for folder in level]
+        found = [lists[0] for lists in every if lists]
+        if len(found) > 1:
+            raise InputError(f"{root} holds several data sets, such as {found[0]} and {found[1]}; give one's folder")
+        if found:
+            return found[0]
+    older = name == "davis17-val" and any((folder / LISTS["davis16-val"][0]).is_file() for folder in (root, *folders))
+    remark = "this is the package of 2016, which does not tell objects apart" if older else "give the folder DAVIS"
+    raise InputError(f"{root} is not the data of {name}: there is no {' or '.join(LISTS[name])}; {remark}")
+
+
+def _read_list(path: Path) -> dict[str, set[str]]:
+    """Names of the sequences with the numbers of the frames that the list has; none where it has names alone."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a list: {error}") from None
+    stems: dict[str, set[str]] = {}
+    for first in (line.split()[0] for line in lines if line.strip()):
+        if "/" in first:
+            stems.setdefault(Path(first).parent.name, set()).add(Path(first).stem)
+        else:
+            stems.setdefault(first, set())
+    if not stems:
+        raise InputError(f"{path} is empty; get the data set again")
+    return stems
+
+
+def _sequence(folder: Path, name: str, listed: set[str], joined: bool) -> DavisSequence:
+    """All frames of which the list, a picture or a mask knows."""
+    pictures, masks = folder / PICTURES / name, folder / MASKS / name
+    files = [*pictures.glob("*.jpg"), *masks.glob("*.png")]
+    stems = sorted(listed | {path.stem for path in files if not path.name.startswith(".")})
+    return DavisSequence(
+        name,
+        tuple(pictures / f"{stem}.jpg" for stem in stems),
+        tuple(masks / f"{stem}.png" for stem in stems),
+        joined,
+    )
+
+
+def check_sequence(sequence: DavisSequence) -> list[str]:
+    """What is wrong with a sequence's files, a sentence each; pictures are looked at by their headers and ends."""
+    return [f"{sequence.name}: {problem}" for problem in _problems(sequence)]
+
+
+def _problems(sequence: DavisSequence) -> Iterator[str]:
+    count = len(sequence)
+    if not count:
+        yield f"there are no frames; there must be pictures in {PICTURES}/{sequence.name}"
+        return
+    if count < 3:
+        yield f"there are {count} frames; it takes 3, since the first and the last are not measured"
+    sizes: dict[Path, tuple[int, int]] = {}
+    for kind, paths in (("pictures", sequence.frames), ("annotations", sequence.annotations)):
+        missing = []
+        for path in paths:
+            try:
+                sizes[path] = picture_size(path)
+            except FileNotFoundError:
+                missing.append(path.name)
+            except InputError as error:
+                yield f"in {path.parent}, {error}"
+        if missing:
+            yield f"{len(missing)} of {count} {kind} are missing in {paths[0].parent}: {some(missing)}"
+    yield from _number_problems(sequence)
+    first = next(iter(sizes.values()), (0, 0))
+    for path, (width, height) in sizes.items():
+        if (width, height) != first:
+            yield f"{path} is {width} x {height} pixels, the first frame {first[0]} x {first[1]}"
+    if sequence.annotations[0] in sizes:
+        try:
+            if not sequence.truth(0)[0].any():
+                yield f"{sequence.annotations[0]} is empty; no object can be tracked"
+        except InputError as error:
+            yield str(error)
+
+
+def _number_problems(sequence: DavisSequence) -> Iterator[str]:
+    """Frames are numbered from 0 on."""
+    stems = [path.stem for path in sequence.frames]
+    strange = [stem for stem in stems if not stem.isdecimal()]
+    if strange:
+        yield f"frames are named by their number, which these are not: {some(strange)}"
+        return
+    numbers = {int(stem) for stem in stems}
+    if gap := max(numbers) + 1 - len(numbers):
+        absent = (f"{number:05d}" for number in range(max(numbers)) if number not in numbers)
+        yield f"{gap} of {max(numbers) + 1} frames are missing: {some(absent, gap)}"
