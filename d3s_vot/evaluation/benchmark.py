@@ -32,6 +32,7 @@ class Network:
 
     weights: str = "D3S"
     trunk: Path | None = None
+    preset: str = "exact"
 
 
 class Benchmark(ABC, Generic[V, R]):
@@ -76,6 +77,10 @@ class Benchmark(ABC, Generic[V, R]):
         Raises:
             InputError: a result is missing or damaged.
         """
+
+    def measurable(self, sequences: list[V]) -> bool:
+        """Whether the truth of these is at hand, so that `report` can measure them."""
+        return not self.server
 
     def submission(self, tracker: str, sequences: list[V], results: Path, target: Path) -> None:
         """Write the zip that the server takes, checked.
