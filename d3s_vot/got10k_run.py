@@ -38,6 +38,7 @@ except ImportError as error:
     print(f"d3s_vot.got10k_run: {message}", file=sys.stderr)
     sys.exit(2)
 
+from d3s_vot.arguments import whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.evaluation import boxsets, davis
 from d3s_vot.evaluation.benchmark import Benchmark, Network
@@ -125,16 +126,6 @@ def _show(image: NDArray[np.uint8], box: NDArray[np.float64]) -> None:
     show_frame(image[..., ::-1], box)  # the toolkit takes arrays as BGR
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-_count.__name__ = "whole number of 1 or more"  # argparse says "invalid ... value"
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     parser = argparse.ArgumentParser(
@@ -174,10 +165,10 @@ Exit code 0: done; 1: the run or some sequences failed; 2: something given canno
         "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: each worker a GPU in turn, else the CPU)"
     )
     place.add_argument(
-        "--workers", type=_count, default=1, metavar="N", help="processes on this machine (default: %(default)s)"
+        "--workers", type=whole_number, default=1, metavar="N", help="processes on this machine (default: %(default)s)"
     )
     place.add_argument(
-        "--threads", type=_count, default=1, metavar="N",
+        "--threads", type=whole_number, default=1, metavar="N",
         help="CPU threads of each worker; rounding depends on it, so all of a run have the same (default: %(default)s)",
     )  # fmt: skip
     place.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster, HOST:PORT, or auto for this machine's")

@@ -48,6 +48,7 @@ class Progress:
         self._earlier = self._done = done
         self._finished = finished
         self._latest = ""
+        self._printed = -1  # parts finished when the last line was printed
         self._started = self._shown = time.monotonic()
         self._bar = self._make_bar() if sys.stderr.isatty() else None
 
@@ -59,7 +60,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        else:
+        elif self._printed != self._finished:
             self._print_line()
 
     def advance(self, units: int, latest: str = "") -> None:
@@ -105,7 +106,7 @@ class Progress:
         return "" if self._count is None else f"{self._finished} of {self._count} {self._what}"
 
     def _print_line(self) -> None:
-        self._shown = time.monotonic()
+        self._shown, self._printed = time.monotonic(), self._finished
         rate = (self._done - self._earlier) / max(self._shown - self._started, 1e-9)
         fields = [self._parts()]
         if self._total is None:

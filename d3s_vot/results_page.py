@@ -7,7 +7,6 @@ either may be missing, and so may the frames. The same input gives the same byte
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from d3s_vot import measures, stored
 from d3s_vot.errors import InputError
+from d3s_vot.files import write_whole
 from d3s_vot.images import read_image
 from d3s_vot.measures import FAILED
 from d3s_vot.results import TITLES, Row, cells_of
@@ -185,9 +185,4 @@ def write_page(workspace_path: Path, trackers: Sequence[str], target: Path) -> N
         sections=[sequences.section(index) for index in range(len(workspace.sequences))],
         frames=sum(len(sequence.truth) for sequence in workspace.sequences),
     )
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")  # beside it: os.replace stays on one disk
-    try:
-        partial.write_text(page, "utf-8", newline="\n")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(target, page.encode())

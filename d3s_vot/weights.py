@@ -25,6 +25,7 @@ from torch import Tensor
 from d3s_vot.backbones import CHANNELS
 from d3s_vot.config import D3SConfig
 from d3s_vot.errors import CheckpointError
+from d3s_vot.files import write_whole
 from d3s_vot.network import SegmentationNetwork
 
 FORMAT = "d3s_vot/1"
@@ -98,17 +99,10 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         "provenance": json.dumps(checkpoint.provenance, default=str),
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")  # beside it: os.replace stays on one disk
     try:
-        with partial.open("wb") as file:
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_whole(path, save(tensors, metadata))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

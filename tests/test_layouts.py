@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d3s_vot.errors import InputError
-from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, read_boxes, read_times, write_whole
+from d3s_vot.errors import D3SError, InputError
+from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, read_boxes, read_times, write_file
 
 BOXES = np.array([[1.0, 2.5, 30, 40.125], [-3.25, 0, 0.5, 1e4]])
 
@@ -29,8 +29,8 @@ def test_places(name: str, boxes: str, times: str) -> None:
 
 
 def test_read_back(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a" / "boxes.txt", format_boxes(BOXES, 3).encode())
-    write_whole(tmp_path / "times.txt", format_times(np.array([0.5, 0.03125])).encode())
+    write_file(tmp_path / "a" / "boxes.txt", format_boxes(BOXES, 3).encode())
+    write_file(tmp_path / "times.txt", format_times(np.array([0.5, 0.03125])).encode())
     assert (tmp_path / "a" / "boxes.txt").read_text() == "1.000,2.500,30.000,40.125\n-3.250,0.000,0.500,10000.000\n"
     assert np.array_equal(read_boxes(tmp_path / "a" / "boxes.txt", 2), BOXES)
     assert read_times(tmp_path / "times.txt", 2).tolist() == [0.5, 0.03125]
@@ -81,5 +81,5 @@ def test_damaged_times(tmp_path: Path, second: str) -> None:
 
 def test_unwritable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot be written"):
-        write_whole(tmp_path / "file" / "boxes.txt", b"")
+    with pytest.raises(D3SError, match="cannot be written"):
+        write_file(tmp_path / "file" / "boxes.txt", b"")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from layouts import shared_videos, write_layout
 
-from d3s_vot.errors import InputError
+from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation.boxsets import open_boxset
-from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, write_whole
+from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, write_file
 from d3s_vot.evaluation.reports import MEASURES, report
 from d3s_vot.evaluation.scores import got10k_overlaps, got10k_scores, overlaps
 from d3s_vot.evaluation.sequences import Sequence
@@ -50,8 +50,8 @@ def track(
         boxes[sequence.name] = moved.round(LAYOUTS[name].decimals)
         text = format_boxes(moved, LAYOUTS[name].decimals)
         seconds = np.resize(SECONDS, len(sequence))
-        write_whole(LAYOUTS[name].boxes(results, tracker, sequence.name), text.encode())
-        write_whole(LAYOUTS[name].times(results, tracker, sequence.name), format_times(seconds).encode())
+        write_file(LAYOUTS[name].boxes(results, tracker, sequence.name), text.encode())
+        write_file(LAYOUTS[name].times(results, tracker, sequence.name), format_times(seconds).encode())
     return boxes
 
 
@@ -205,5 +205,5 @@ def test_nothing_to_measure(tmp_path: Path) -> None:
 def test_unwritable(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("a file in its place")
     track("otb50", make("otb50"), tmp_path)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(D3SError, match="cannot be written"):
         report("otb50", "D3S", make("otb50"), tmp_path, tmp_path / "report")

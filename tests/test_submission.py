@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, write_whole
+from d3s_vot.evaluation.layouts import LAYOUTS, format_boxes, format_times, write_file
 from d3s_vot.evaluation.sequences import Sequence
 from d3s_vot.evaluation.submission import SERVERS, check_submission, write_submission
 
@@ -29,8 +29,8 @@ def make(name: str, results: Path, names: tuple[str, ...] = ("cat", "dog", "owl"
         frames = tuple(Path(f"{index}.jpg") for index in range(count))
         sequences.append(Sequence(sequence, frames, boxes[:1]))
         text = format_boxes(boxes, LAYOUTS[name].decimals)
-        write_whole(LAYOUTS[name].boxes(results, "D3S", sequence), text.encode())
-        write_whole(LAYOUTS[name].times(results, "D3S", sequence), format_times(np.full(count, 0.04)).encode())
+        write_file(LAYOUTS[name].boxes(results, "D3S", sequence), text.encode())
+        write_file(LAYOUTS[name].times(results, "D3S", sequence), format_times(np.full(count, 0.04)).encode())
     return sequences
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.davis_data import DavisSequence, Labels, palette, read_labels
-from d3s_vot.evaluation.layouts import read_times, write_whole
+from d3s_vot.evaluation.layouts import read_times, write_file
 from d3s_vot.images import read_image
 
 PUBLISHED = {"davis16-val": (75.4, 72.6), "davis17-val": (57.8, 63.8)}  # J and F in the paper on D3S
@@ -159,10 +159,10 @@ def write_report(name: str, tracker: str, sequences: Sequence[DavisSequence], re
     ranked = sorted(sequences, key=lambda sequence: Score.mean(objects[sequence.name].values()).both)
     chosen = [ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, SHEET_ROWS).round().astype(int))]
     titles = [_title(sequence.name, Score.mean(objects[sequence.name].values())) for sequence in chosen]
-    write_whole(folder / "performance.json", (json.dumps(performance, indent=2) + "\n").encode())
-    write_whole(folder / "per_sequence.csv", _spreadsheet(objects).encode())
-    write_whole(folder / "table.txt", ("\n".join(lines) + "\n").encode())
-    write_whole(folder / "overview.png", draw_sheet(chosen, titles, results))
+    write_file(folder / "performance.json", (json.dumps(performance, indent=2) + "\n").encode())
+    write_file(folder / "per_sequence.csv", _spreadsheet(objects).encode())
+    write_file(folder / "table.txt", ("\n".join(lines) + "\n").encode())
+    write_file(folder / "overview.png", draw_sheet(chosen, titles, results))
     return "\n".join(lines)
 
 

@@ -6,14 +6,14 @@ pixel. Times are text, seconds a frame, the first of the initialisation.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.errors import InputError
+from d3s_vot.errors import D3SError, InputError
+from d3s_vot.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,14 @@ def read_times(path: Path, count: int | None = None) -> NDArray[np.float64]:
     return times
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name in its folder, then rename it; makes the folder.
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole, and its folder.
 
     Raises:
-        InputError: it cannot be written.
+        D3SError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        write_whole(path, content)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        raise D3SError(f"{path} cannot be written ({error.strerror}); mend that and run the command again") from error

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.layouts import LAYOUTS, read_boxes, read_times, write_whole
+from d3s_vot.evaluation.layouts import LAYOUTS, read_boxes, read_times, write_file
 from d3s_vot.evaluation.measuring import Curve, Scores, measure
 from d3s_vot.evaluation.scores import AO, NORMALISED, PRECISION, SR50, SR75, SUCCESS, Floats, annotated
 from d3s_vot.evaluation.sequences import Sequence
@@ -91,7 +91,7 @@ def report(name: str, tracker: str, sequences: list[Sequence], results: Path, fo
     files["table.txt"] = (table + "\n").encode()
     files["performance.json"] = (json.dumps(performance, indent=2, allow_nan=False) + "\n").encode()
     for file, content in files.items():
-        write_whole(folder / file, content)
+        write_file(folder / file, content)
     return table
 
 

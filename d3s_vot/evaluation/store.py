@@ -14,15 +14,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from d3s_vot.errors import D3SError, InputError
+from d3s_vot.files import write_whole
 
 MANIFEST = "manifest.json"
 SHOWN = 8  # differences that a message lists
@@ -148,7 +148,7 @@ class Store:
                 for submission in self.folder.glob("*.zip"):
                     submission.unlink()
                 (self.folder / MANIFEST).unlink()  # last: without it the results would not be known as ours
-            _write_whole(self.folder / MANIFEST, (json.dumps(asdict(together), indent=2) + "\n").encode())
+            write_whole(self.folder / MANIFEST, (json.dumps(asdict(together), indent=2) + "\n").encode())
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write a sequence's files, each whole.
@@ -161,7 +161,9 @@ class Store:
         """
         for name, content in files.items():
             try:
-                _write_whole(self.results / name, content)
+                path = self.results / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, content)
             except OSError as error:
                 raise D3SError(
                     f"{self.results / name} cannot be written ({error.strerror}); mend that and run the same "
@@ -200,19 +202,3 @@ def _lock(descriptor: int, folder: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
             raise
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name in its folder, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise

@@ -19,7 +19,7 @@ import numpy as np
 
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import some
-from d3s_vot.evaluation.layouts import LAYOUTS, parse_numbers, read_boxes, read_times, write_whole
+from d3s_vot.evaluation.layouts import LAYOUTS, parse_numbers, read_boxes, read_times, write_file
 from d3s_vot.evaluation.sequences import Sequence
 
 SERVERS = ("got10k-test", "trackingnet")
@@ -65,7 +65,7 @@ def write_submission(name: str, tracker: str, sequences: list[Sequence], results
     problems = list(islice(_problems(name, buffer, sequences), SHOWN))
     if problems:
         raise InputError(f"the server would refuse the submission: {'; '.join(problems)}")
-    write_whole(target, buffer.getvalue())
+    write_file(target, buffer.getvalue())
 
 
 def _entry(member: str) -> zipfile.ZipInfo:
