@@ -1,4 +1,4 @@
-"""The command `d3s-vot`: sample sequences, tables of results, conversion of weights.
+"""The command `d3s-vot`: videos, VOT workspaces and their results, speed, conversion of weights.
 
 Errors are one sentence on stderr; exit code 2 for input that cannot be used, 1 for a run that failed.
 """
@@ -6,11 +6,15 @@ Errors are one sentence on stderr; exit code 2 for input that cannot be used, 1 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from d3s_vot.arguments import whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
+from d3s_vot.video.command import add_track
+from d3s_vot.web.command import add_web
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -19,7 +23,28 @@ def _sample(options: argparse.Namespace) -> None:
     write_sample(options.output, lambda text: print(text, flush=True))
 
 
+def _evaluate(options: argparse.Namespace) -> None:
+    from d3s_vot.evaluation.vot_experiments import evaluate
+
+    evaluate(
+        options.workspace,
+        options.trackers,
+        experiments=options.experiments,
+        workers=options.workers,
+        threads=options.threads,
+        ray=options.ray,
+        say=lambda text: print(text, flush=True),
+    )
+
+
 def _results(options: argparse.Namespace) -> None:
+    if options.html is not None:
+        from d3s_vot.results_page import write_page
+
+        target = Path(options.html) if options.html else options.workspace / "results.html"
+        write_page(options.workspace, options.trackers, target)
+        print(f"{target} written")
+        return
     from d3s_vot.results import FORMATS, table
 
     sys.stdout.write(FORMATS[options.format](table(options.workspace, options.trackers)))
@@ -49,6 +74,35 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_sample)
 
 
+def _add_evaluate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="run the experiments of a VOT workspace, several sequences at once",
+        description="Run what is not finished of a VOT workspace's experiments; the results are those of `vot "
+        "evaluate`. A sequence that fails is reported at the end, and the same command goes on with the rest.",
+        epilog="example: d3s-vot evaluate workspace/vot2018 D3S --workers 4",
+    )
+    parser.add_argument("workspace", type=Path, metavar="WORKSPACE", help="folder with config.yaml")
+    parser.add_argument("trackers", nargs="+", metavar="TRACKER", help="names in the workspace's registry")
+    parser.add_argument(
+        "--experiments",
+        type=lambda text: text.split(","),
+        metavar="A,B",
+        help="names in the workspace's stack (default: all)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="sequences at once, here (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads of each D3S (default: D3S_VOT_THREADS, else a worker's share of the processors)",
+    )
+    parser.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster; it must see the same folders")
+    parser.set_defaults(run=_evaluate)
+
+
 def _add_results(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "results",
@@ -63,7 +117,49 @@ def _add_results(commands: argparse._SubParsersAction) -> None:
     form = parser.add_mutually_exclusive_group()
     for name in ("json", "csv", "markdown"):
         form.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"print {name}")
+    form.add_argument(
+        "--html",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write one page with curves and frames (default: WORKSPACE/results.html); TRACKER comes before it",
+    )
     parser.set_defaults(run=_results, format="text")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from d3s_vot.bench import bench, text
+
+    result = bench(
+        options.sequence,
+        weights=options.weights,
+        trunk=options.trunk,
+        preset=options.preset,
+        device=options.device,
+        threads=options.threads,
+        frames=options.frames,
+    )
+    sys.stdout.write(json.dumps(result, indent=1) + "\n" if options.json else text(result))
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="time of initialisation and of a frame, stage by stage",
+        description="Measure how long initialisation and frames take on this machine, stage by stage.",
+        epilog="example: d3s-vot bench workspace/sequences/cat --preset fast --threads 2 --json",
+    )
+    parser.add_argument(
+        "sequence", nargs="?", type=Path, metavar="SEQUENCE", help="folder in VOT layout (default: one is rendered)"
+    )
+    parser.add_argument("--weights", default="D3S", metavar="FILE", help="packaged or a file (default: %(default)s)")
+    parser.add_argument("--trunk", type=Path, metavar="FILE", help="ImageNet trunk, where it comes in no package")
+    parser.add_argument("--preset", default="exact", help="exact or fast (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: %(default)s)")
+    parser.add_argument("--threads", type=whole_number, metavar="N", help="of the CPU (default: PyTorch's choice)")
+    parser.add_argument("--frames", type=whole_number, metavar="N", help="as many; a short sequence is repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON; fps is frames per second in all")
+    parser.set_defaults(run=_bench)
 
 
 def _add_convert(commands: argparse._SubParsersAction) -> None:
@@ -92,8 +188,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: d3s-vot results workspace",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_track(commands)
+    add_web(commands)
     _add_sample(commands)
+    _add_evaluate(commands)
     _add_results(commands)
+    _add_bench(commands)
     _add_convert(commands)
     return parser
 

@@ -6,15 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toolkit
 
 from d3s_vot import cli
 from d3s_vot.errors import D3SError
+from d3s_vot.evaluation import vot_experiments
 
 
-@pytest.mark.parametrize("command", ["sample", "results", "convert"])
+@pytest.mark.parametrize("command", ["sample", "evaluate", "results", "convert"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main([command, "--help"])
@@ -23,7 +25,7 @@ def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["unknown"], ["results"], ["results", "a", "--json", "--csv"]):
+    for arguments in ([], ["unknown"], ["results"], ["results", "a", "--json", "--csv"], ["evaluate", "a"]):
         with pytest.raises(SystemExit) as done:
             cli.main(arguments)
         assert done.value.code == 2
@@ -49,10 +51,26 @@ def test_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("| tracker | A |")
 
 
+def test_evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def note(root: Path, trackers: list[str], **switches: Any) -> None:
+        switches.pop("say")(f"{root} {trackers} {switches}")
+
+    monkeypatch.setattr(vot_experiments, "evaluate", note)
+    assert cli.main(["evaluate", "here", "A", "B"]) == 0
+    nothing = {"experiments": None, "workers": 1, "threads": None, "ray": None}
+    assert capsys.readouterr().out == f"here ['A', 'B'] {nothing}\n"
+    switches = ["--experiments", "x,y", "--workers", "4", "--threads", "2", "--ray", "host:6379"]
+    assert cli.main(["evaluate", "here", "A", *switches]) == 0
+    given = {"experiments": ["x", "y"], "workers": 4, "threads": 2, "ray": "host:6379"}
+    assert capsys.readouterr().out == f"here ['A'] {given}\n"
+
+
 def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["results", str(tmp_path)],
         ["results", str(toolkit.evaluated()), "Nobody"],
+        ["evaluate", str(tmp_path), "StandIn"],
+        ["evaluate", str(tmp_path), "StandIn", "--workers", "0"],
         ["convert", str(tmp_path / "none.pth.tar"), str(tmp_path / "out.safetensors")],
     ):
         assert cli.main(arguments) == 2

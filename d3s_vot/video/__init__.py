@@ -1,0 +1,1 @@
+"""Your own video: frames in, masks, boxes and an overlay out."""
