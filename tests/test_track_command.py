@@ -291,7 +291,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_file(tmp_path: Path, capsys: py
 
 def test_what_the_grammar_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     for flags, words in (
-        (["--threads", "0"], "'0' is no number of threads"),
+        (["--threads", "0"], "invalid whole number of 1 or more value: '0'"),
         (["--coco", "masks"], "'masks' must end in .json"),
         (["--coco", "m.json", "--masks", "m"], "not allowed with"),
     ):
