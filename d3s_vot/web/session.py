@@ -1,0 +1,303 @@
+"""The targets of one video: where they were drawn, what was found, and the thread that tracks them.
+
+A target that is drawn again at a later frame keeps what was found before; tracking goes on from the drawing, up to
+the next frame at which it was drawn. So each drawing begins a stretch of frames that depends on nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from d3s_vot.base import Prediction, Tracker
+from d3s_vot.errors import InputError
+from d3s_vot.regions import Mask, Polygon, Region, rasterize
+from d3s_vot.video.follow import Follower
+from d3s_vot.web.frames import Video
+from d3s_vot.web.records import Record
+
+TARGETS = 12  # at most; each one that is tracked keeps the video open
+RECENT = 30  # frames that the rate is measured over
+CHANGES = 1000  # told at once
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Stretch:
+    """Frames of a target from a drawing on."""
+
+    number: int
+    start: int
+    region: Region
+    end: int | None = None  # the next drawing; None: the end of the video
+    next: int = 0
+    steps: Generator[tuple[int, Prediction], None, None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.end is not None and self.next >= self.end
+
+
+@dataclass(eq=False)
+class _Target:
+    stretches: dict[int, _Stretch] = field(default_factory=dict)  # by first frame
+    records: dict[int, Record] = field(default_factory=dict)  # by frame
+
+
+class Session:
+    """A video and its targets, numbered from 1; safe to use from several threads.
+
+    Args:
+        video: closed with the session.
+        tracker: gives a fork to each target; used by one thread.
+    """
+
+    def __init__(self, video: Video, tracker: Tracker) -> None:
+        self.id = secrets.token_hex(4)
+        self.video = video
+        self._tracker = tracker
+        self._targets: dict[int, _Target] = {}
+        self._active: deque[_Stretch] = deque()  # those that take turns
+        self._log: list[tuple[int, int] | tuple[int, int, int | None]] = []  # target, frame; or target, from, to
+        self._problems: list[str] = []
+        self._moments: deque[float] = deque(maxlen=RECENT)
+        self._paused = self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of the results."""
+        return len(self._log)
+
+    def close(self) -> None:
+        """Stop tracking and let go of the video."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self.video.close()
+        self._thread.join()
+
+    def draw(self, number: int | None, frame: int, region: Region) -> int:
+        """Begin with a target, or correct it from a frame on; the tracking itself begins soon after.
+
+        Args:
+            number: of the target; None: a new one.
+            frame: on which it was drawn.
+            region: its place.
+
+        Returns:
+            The target's number.
+
+        Raises:
+            InputError: there is no such frame or target, or the region is outside the picture.
+        """
+        width, height = self.video.size
+        if not 0 <= frame < self.video.frames:
+            raise InputError(f"there is no frame {frame}; the frames read so far are 0 to {self.video.frames - 1}")
+        if not region.box.overlaps_image(height, width):
+            raise InputError(f"the target lies outside the picture of {width} x {height} pixels; draw it again")
+        if isinstance(region, Polygon) and len(region.points) != 4:  # which the tracker takes for a rectangle
+            region = Mask(rasterize(region, height, width))
+        with self._changed:
+            if number is None:
+                if len(self._targets) == TARGETS:
+                    raise InputError(f"there are {TARGETS} targets already; remove one first")
+                number = next(n for n in range(1, TARGETS + 1) if n not in self._targets)
+                self._targets[number] = _Target()
+            elif number not in self._targets:
+                raise InputError(f"there is no target {number}; add one")
+            self._active.append(_Stretch(number, frame, region, next=frame))
+            self._paused = False
+            self._changed.notify_all()
+        return number
+
+    def remove(self, number: int) -> None:
+        """Forget a target and its results.
+
+        Raises:
+            InputError: there is none of that number.
+        """
+        with self._changed:
+            if number not in self._targets:
+                raise InputError(f"there is no target {number}")
+            del self._targets[number]
+            for stretch in self._active:
+                if stretch.number == number:
+                    stretch.end = stretch.start
+            self._log.append((number, 0, None))
+            self._changed.notify_all()
+
+    def pause(self, paused: bool) -> None:
+        """Let the tracking rest, or go on."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+
+    @property
+    def highest(self) -> int:
+        """The last target's number; 0: there is none."""
+        return max(self._targets, default=0)
+
+    def predictions(self, frame: int, targets: int) -> list[Prediction | None]:
+        """What was found on a frame, for the numbers 1 to `targets`; None where nothing was."""
+        width, height = self.video.size
+        with self._changed:
+            records = [
+                self._targets[number].records.get(frame) if number in self._targets else None
+                for number in range(1, targets + 1)
+            ]
+        return [None if record is None else record.prediction((height, width)) for record in records]
+
+    def state(self) -> dict[str, Any]:
+        """What a page shows besides the results."""
+        video = self.video
+        with self._changed:
+            moments = list(self._moments)
+            active = [stretch for stretch in self._active if not stretch.is_over]
+            targets = [
+                {
+                    "number": number,
+                    "drawn": sorted(target.stretches),
+                    "tracked": len(target.records),
+                    "active": any(stretch.number == number for stretch in active),
+                }
+                for number, target in sorted(self._targets.items())
+            ]
+            firsts = [min(target.stretches) for target in self._targets.values() if target.stretches]
+            seconds = moments[-1] - moments[0] if len(moments) > 1 else 0.0
+            return {
+                "id": self.id,
+                "name": video.name,
+                "size": video.size,
+                "fps": video.fps,
+                "frames": video.frames,
+                "count": video.count,
+                "complete": video.complete,
+                "lost": video.lost,
+                "tracking": bool(active),
+                "paused": self._paused,
+                "rate": round((len(moments) - 1) / seconds, 2) if active and seconds else None,
+                "tracked": sum(len(target.records) for target in self._targets.values()),
+                "wanted": sum(video.count - first for first in firsts),
+                "targets": targets,
+                "problems": len(self._problems),
+                "problem": self._problems[-1] if self._problems else None,
+            }
+
+    def changes(self, since: int) -> tuple[list[dict[str, Any]], int]:
+        """Results since a version, some at a time, and the version that they lead to."""
+        with self._changed:
+            entries = self._log[since : since + CHANGES]
+            found: list[tuple[int, int, Record] | tuple[int, int, int | None]] = []
+            for entry in entries:
+                if len(entry) == 3:
+                    found.append(entry)
+                elif entry[0] in self._targets and entry[1] in self._targets[entry[0]].records:
+                    found.append((*entry, self._targets[entry[0]].records[entry[1]]))
+        told = [
+            {"target": number, "frame": frame, **end.told()}
+            if isinstance(end, Record)
+            else {"target": number, "from": frame, "to": end}
+            for number, frame, end in found
+        ]
+        return told, since + len(entries)
+
+    def _work(self) -> None:
+        """Track, a frame of each stretch in turn."""
+        while (stretch := self._take()) is not None:
+            more = False
+            try:
+                more = self._advance(stretch)
+            except Exception as error:  # whatever it is, the page tells it and goes on
+                self._fail(stretch, error)
+            if not more:
+                with self._changed:
+                    self._active.remove(stretch)
+                if stretch.steps is not None:
+                    stretch.steps.close()
+        for stretch in self._active:
+            if stretch.steps is not None:
+                stretch.steps.close()
+
+    def _take(self) -> _Stretch | None:
+        """The next in turn, as soon as there is one; None: the session is closed."""
+        with self._changed:
+            while not self._closed and (self._paused or not self._active):
+                self._moments.clear()
+                self._changed.wait()
+            if self._closed:
+                return None
+            self._active.rotate(-1)
+            return self._active[-1]
+
+    def _advance(self, stretch: _Stretch) -> bool:
+        """Track one frame, and say whether there is another."""
+        if stretch.is_over:
+            return False
+        if stretch.steps is None:
+            stretch.steps = self._steps(stretch)
+        index, answer = next(stretch.steps, (None, None))
+        if index is None or answer is None:
+            return False
+        record = Record.of(answer)
+        with self._changed:
+            if stretch.is_over:  # another drawing, or the target was removed meanwhile
+                return False
+            target = self._targets[stretch.number]
+            if index == stretch.start:
+                self._begin(target, stretch)
+            target.records[index] = record
+            self._log.append((stretch.number, index))
+            self._moments.append(time.monotonic())
+            stretch.next = index + 1
+            return not stretch.is_over
+
+    def _steps(self, stretch: _Stretch) -> Generator[tuple[int, Prediction], None, None]:
+        """The answers for each frame; the first is the drawing itself."""
+        follower = Follower(self._tracker)
+        with closing(self.video.read(stretch.start)) as frames:
+            for frame in frames:
+                if frame.index > stretch.start:
+                    answer = follower.track(frame.image)[0]
+                elif frame.image is None:
+                    raise InputError("this frame cannot be decoded; draw on another one")
+                else:
+                    answer = follower.set_target(0, frame.image, stretch.region)
+                if answer is not None:
+                    yield frame.index, answer
+
+    def _begin(self, target: _Target, stretch: _Stretch) -> None:
+        """The drawing can be used, so it takes the place of what was there, up to the next one."""
+        for other in target.stretches.values():
+            if other.start <= stretch.start < (other.end or self.video.count):
+                other.end = stretch.start
+        stretch.end = min((start for start in target.stretches if start > stretch.start), default=None)
+        target.stretches[stretch.start] = stretch
+        old = [frame for frame in target.records if frame >= stretch.start and (not stretch.end or frame < stretch.end)]
+        for frame in old:
+            del target.records[frame]
+        if old:
+            self._log.append((stretch.number, stretch.start, stretch.end))
+
+    def _fail(self, stretch: _Stretch, error: Exception) -> None:
+        """Tell why a stretch ends early; a target that never began is forgotten."""
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        place = f"target {stretch.number} cannot be tracked from frame {stretch.next} on"
+        if not isinstance(error, InputError):
+            logger.error("%s", place, exc_info=error)
+        with self._changed:
+            self._problems.append(f"{place}: {text}")
+            target = self._targets.get(stretch.number)
+            others = any(other.number == stretch.number for other in self._active if other is not stretch)
+            if target is not None and not target.stretches and not others:
+                del self._targets[stretch.number]
