@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.crops import Crop
+from d3s_vot.images import ImageLike
 from d3s_vot.regions import Box, Mask, Polygon, Region
 
 
@@ -64,13 +65,11 @@ class Tracker(ABC):
     """One target in one video, frame by frame."""
 
     @abstractmethod
-    def initialize(
-        self, image: NDArray[np.uint8], region: Region | None = None, *, mask: NDArray | None = None
-    ) -> None:
+    def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | None = None) -> None:
         """Learn the target from the first frame.
 
         Args:
-            image: H x W x 3 RGB uint8; never changed.
+            image: H x W x 3 RGB uint8 (numpy or torch; torch also 3 x H x W), or a PIL image; never changed.
             region: the target as `Box`, `Polygon` or `Mask`.
             mask: the target as H x W array, non-zero on it; with or without a region.
 
@@ -79,11 +78,11 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def track(self, image: NDArray[np.uint8]) -> Prediction:
+    def track(self, image: ImageLike) -> Prediction:
         """Find the target in the next frame.
 
         Args:
-            image: H x W x 3 RGB uint8, of the first frame's size; never changed.
+            image: as for `initialize`, of the first frame's size; never changed.
 
         Raises:
             InputError: the image cannot be used, or `initialize` was not called; the state is as before.

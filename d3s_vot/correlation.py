@@ -40,7 +40,9 @@ def few_by_many(few: Tensor, many: Tensor) -> Tensor:
     if many.is_cuda or not many.is_contiguous():
         return (many @ few.T).T
     # On a CPU torch's convolutions are three to four times faster than its matrix products at this shape.
-    image = many.view(1, *many.shape, 1).transpose(1, 2)  # 1 x k x m x 1, channels last
+    # The axis of size 1 goes before the last, or torch does not see that this is channels-last already, and copies.
+    rows, length = many.shape
+    image = many.view(1, rows, 1, length).permute(0, 3, 1, 2)  # 1 x k x m x 1
     return F.conv2d(image, few.view(*few.shape, 1, 1))[0, :, :, 0]  # r x m
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,16 @@ class FastModel(D3SModel):
         self._localize_one = Compiled(localization, patch)
         self._localize_batch = Compiled(localization, patch.expand(BATCH, -1, -1, -1))
         self._segment = Compiled(_Segmentation(self.trunk, self.network, self._location), crop, *template)
+
+    @contextmanager
+    def between_networks(self) -> Iterator[None]:
+        """Torch on one thread: its others keep a core busy for a while after each use, which OpenVINO then lacks."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     @stage("trunk")
     def gem_features(self, patches: Tensor) -> Tensor:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image as pil
+
+ImageLike: TypeAlias = "NDArray[np.uint8] | pil.Image | torch.Tensor"  # what `as_image` takes
+BY_255 = "multiply by 255 and convert to uint8"
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -33,20 +42,74 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_image(image: ImageLike) -> NDArray[np.uint8]:
+    """A frame as callers have it, as RGB uint8, H x W x 3.
+
+    Args:
+        image: RGB uint8 as numpy array, H x W x 3, which is returned itself; as torch tensor on any device, 3 x H x W
+            or H x W x 3 (one of 3 x H x 3 is read as the former, which is torch's own order); or a PIL image, which is
+            converted to RGB. Orientation tags of a PIL image are not looked at.
+
+    Raises:
+        InputError: it is none of these, has another number of channels, or no pixels.
+    """
+    # Neither package is imported here: whoever has such an image has imported it.
+    pillow, torch = sys.modules.get("PIL.Image"), sys.modules.get("torch")
+    if pillow is not None and isinstance(image, pillow.Image):
+        return check_image(_from_pil(image))
+    if torch is not None and isinstance(image, torch.Tensor):
+        return check_image(_from_tensor(image))
+    return check_image(image)
+
+
+def _from_pil(image: pil.Image) -> NDArray[np.uint8]:
+    """H x W x 3; 16-bit grey is brought to 8 bits, as `read_image` does."""
+    if image.mode in ("I", "F"):
+        raise InputError(f"the scale of a PIL image of mode {image.mode} is unknown; convert it to 0..255 and mode L")
+    try:
+        if image.mode.startswith("I;16"):
+            return np.repeat((np.asarray(image)[..., None] >> 8).astype(np.uint8), 3, axis=2)
+        return np.asarray(image.convert("RGB"), np.uint8)
+    except OSError as error:  # pictures are decoded when they are first used
+        raise InputError(f"the PIL image cannot be decoded: {error}") from error
+    except ValueError as error:
+        raise InputError(f"the PIL image has mode {image.mode}, which PIL cannot convert to RGB") from error
+
+
+def _from_tensor(image: torch.Tensor) -> NDArray[np.uint8]:
+    """H x W x 3 on the CPU."""
+    shape = tuple(image.shape)
+    if len(shape) == 4:
+        raise InputError(f"the tensor is a batch, of shape {shape}; give one image at a time, such as batch[0]")
+    if len(shape) != 3 or 3 not in (shape[0], shape[2]):
+        raise InputError(f"the tensor must be RGB, 3 x H x W or H x W x 3, not of shape {shape}")
+    if image.is_floating_point():
+        raise InputError(f"the tensor is {image.dtype}; if it is on the scale 0..1, {BY_255}")
+    try:
+        array: NDArray[np.uint8] = image.cpu().numpy()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"the tensor cannot be read: {error}") from error
+    return array.transpose(1, 2, 0) if shape[0] == 3 else array
+
+
+def check_image(image: object) -> NDArray[np.uint8]:
     """The image itself if the tracker can use it.
 
     Raises:
         InputError: not a numpy array of RGB uint8, H x W x 3, with at least one pixel.
     """
     if not isinstance(image, np.ndarray):
-        raise InputError(f"the image must be a numpy array H x W x 3 of uint8, not {type(image).__name__}")
+        kind = type(image).__name__
+        raise InputError(f"the image must be a numpy array H x W x 3, a PIL image or a torch tensor, not {kind}")
     if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
         raise InputError("the image is grey; repeat its channel three times (cv2.COLOR_GRAY2RGB)")
     if image.ndim == 3 and image.shape[2] == 4:
         raise InputError("the image has four channels; drop the alpha channel (cv2.COLOR_RGBA2RGB)")
     if image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(f"the image must be H x W x 3, not of shape {image.shape}")
+        hint = "; its channels come first, so use image.transpose(1, 2, 0)" if image.shape[:1] == (3,) else ""
+        raise InputError(f"the image must be H x W x 3, not of shape {image.shape}{hint}")
+    if image.dtype.kind == "f":
+        raise InputError(f"the image is {image.dtype}; if it is on the scale 0..1, {BY_255}")
     if image.dtype != np.uint8:
         raise InputError(f"the image must be uint8 on the scale 0..255, not {image.dtype}")
     if image.size == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,10 @@ class D3SModel:
     def segment(self, crop: Image, template: Template) -> NDArray[np.float32]:
         """Probability of the target in a crop (S x S x 3): S x S."""
         return self.probability(self.features(crop), template)
+
+    def between_networks(self) -> AbstractContextManager[None]:
+        """Around the part of a frame that goes from one network to the next."""
+        return nullcontext()
 
     @contextmanager
     def _reproducible(self) -> Iterator[None]:

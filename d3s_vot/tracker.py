@@ -19,7 +19,7 @@ from d3s_vot.config import D3SConfig
 from d3s_vot.crops import Image, first_frame_samples, image_tensor, localization_patch
 from d3s_vot.errors import InputError
 from d3s_vot.gem import GEM, gaussian_labels
-from d3s_vot.images import check_image
+from d3s_vot.images import ImageLike, as_image
 from d3s_vot.localize import Flag, ScoreHistory, localize
 from d3s_vot.model import D3SModel, load_model
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
@@ -65,9 +65,9 @@ class D3STracker(Tracker):
 
     # In inference mode throughout, whatever the caller's mode: the online model's tensors change in place.
     @torch.inference_mode()
-    def initialize(self, image: Image, region: Region | None = None, *, mask: NDArray | None = None) -> None:
+    def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | None = None) -> None:
         """Learn the target from the first frame; see `Tracker.initialize`."""
-        check_image(image)
+        image = as_image(image)
         height, width = image.shape[:2]
         c = self.config
         target = region if mask is None else Mask(mask)
@@ -122,9 +122,9 @@ class D3STracker(Tracker):
         return gaussian_labels(centers.to(self.model.device, torch.float32), sigma, c.gem_feature_size)
 
     @torch.inference_mode()
-    def track(self, image: Image) -> Prediction:
+    def track(self, image: ImageLike) -> Prediction:
         """Find the target in the next frame; see `Tracker.track`."""
-        check_image(image)
+        image = as_image(image)
         if self._frame == 0:
             raise InputError("the tracker has no target yet; call initialize first")
         if image.shape[:2] != self._image_size:
@@ -133,17 +133,22 @@ class D3STracker(Tracker):
         c = self.config
         self._frame += 1
         sample_position, sample_scale = self._position, self._scale
-        frame = image_tensor(image, self.model.device)
-        patch = localization_patch(frame, sample_position, sample_scale, c.gem_patch_size)
-        features = self.model.gem_features(patch)  # 1 x C x 16 x 16
-        found = localize(self._gem.score(features), sample_scale, self._size, c)
-        uncertainty = self._history.observe(found)
-        moved = self._inside(sample_position, found.displacement)
-        if uncertainty < c.uncertainty_update:
-            self._rescale(self._scale)
-            self._position = self._keep_visible(moved)
-        segmentation = self._segment(image, moved, uncertainty)
-        self._adapt(features, sample_position, sample_scale, found.flag, uncertainty)
+        with self.model.between_networks():
+            frame = image_tensor(image, self.model.device)
+            patch = localization_patch(frame, sample_position, sample_scale, c.gem_patch_size)
+            features = self.model.gem_features(patch)  # 1 x C x 16 x 16
+            found = localize(self._gem.score(features), sample_scale, self._size, c)
+            uncertainty = self._history.observe(found)
+            moved = self._inside(sample_position, found.displacement)
+            trusted = uncertainty < c.uncertainty_update
+            if trusted:
+                self._rescale(self._scale)
+                self._position = self._keep_visible(moved)
+            segmentation = self._segment(image, moved, uncertainty)
+            if trusted:
+                self._remember(features, sample_position, sample_scale, found.flag)
+        if found.flag == Flag.HARD_NEGATIVE or (self._frame - 1) % c.update_interval == 0:
+            self._gem.update()
         return self._predict(segmentation, uncertainty)
 
     def _inside(self, position: Pair, displacement: Pair) -> Pair:
@@ -193,17 +198,12 @@ class D3STracker(Tracker):
             step = c.scale_step_mask_mode if self._output is Output.MASK else c.scale_step
             self._scale = min(max(wanted, self._scale * (1 - step)), self._scale * (1 + step))
 
-    def _adapt(
-        self, features: torch.Tensor, at: Pair, scale: float, flag: Flag, uncertainty: float
-    ) -> None:
-        """Let the frame into GEM's memory and refine the filter when it is due."""
+    def _remember(self, features: torch.Tensor, at: Pair, scale: float, flag: Flag) -> None:
+        """Let the frame into GEM's memory."""
         c = self.config
+        label = self._labels(self._label_center(at, scale)[None])[0]
         hard = flag == Flag.HARD_NEGATIVE
-        if uncertainty < c.uncertainty_update:
-            label = self._labels(self._label_center(at, scale)[None])[0]
-            self._gem.add(features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
-        if hard or (self._frame - 1) % c.update_interval == 0:
-            self._gem.update()
+        self._gem.add(features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
 
     def _predict(self, found: Segmentation | None, uncertainty: float) -> Prediction:
         height, width = self._image_size
