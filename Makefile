@@ -19,7 +19,7 @@ evaluate: $(VENV)/ready
 	$(BIN)/d3s-vot results $(WORKSPACE)
 
 test: $(VENV)/ready
-	$(BIN)/ruff check d3s_vot train tests benchmarks
+	$(BIN)/ruff check d3s_vot train tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
