@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,10 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("shared")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def two_threads() -> None:
-    """The same number of threads everywhere: rounding, and so the golden traces, depend on it."""
+    """The same number of threads everywhere: rounding, and so the golden traces, depend on it.
+
+    Before each test, because commands that a test runs in this process set it too.
+    """
     torch.set_num_threads(2)
+    cv2.setNumThreads(2)
 
 
 @pytest.fixture(scope="session")
