@@ -5,6 +5,7 @@ GEM stays in torch and float32. The graphs are compiled when the model is loaded
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 import warnings
@@ -111,8 +112,30 @@ class Compiled:
             shapes = [tuple(example.shape) for example in examples]
             graph = openvino.convert_model(module.eval(), example_input=examples, input=shapes)
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        self._request: Any = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+        with _signal_stack_kept():
+            self._request: Any = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         # A copy: the next call writes over the request's output.
         return torch.from_numpy(self._request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())
+
+
+class _SignalStack(ctypes.Structure):
+    """C's stack_t."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _signal_stack_kept() -> Iterator[None]:
+    """This thread's stack for signals stays: OpenVINO leaves one that is gone, and Ctrl-C would crash."""
+    exchange = getattr(ctypes.CDLL(None), "sigaltstack", None)
+    if exchange is None:
+        yield
+        return
+    before = _SignalStack()
+    exchange(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        exchange(ctypes.byref(before), None)

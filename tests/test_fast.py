@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +55,19 @@ def test_same_input_same_bits(fast: D3STracker) -> None:
     once, again = follow(fast), follow(fast.fork())
     assert [p.region for p in once] == [p.region for p in again]
     assert all(np.array_equal(a.probability, b.probability) for a, b in zip(once, again, strict=True))
+
+
+def test_ctrl_c_is_heard(fast: D3STracker) -> None:
+    """OpenVINO replaces the stack that Python's handlers of signals run on, by one that is gone."""
+    code = (
+        "import faulthandler, signal; faulthandler.enable()\n"
+        "from d3s_vot import load_tracker; from scenes import scene\n"
+        "tracker = load_tracker(preset='fast'); tracker.initialize(*scene(0)); tracker.track(scene(1)[0])\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "signal.raise_signal(signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def test_half_precision_in_torch_as_on_a_gpu() -> None:
