@@ -7,7 +7,7 @@ export const $ = (id) => document.getElementById(id);
 export const page = {
   video: null, // the server's state of the video; null: there is none
   results: new Results(),
-  limit: 0, // bytes of a video
+  limit: Infinity, // bytes of a video; the server refuses too, so a file chosen before it answered is not lost
   colours: [],
   chosen: null, // target that is drawn next; null: a new one
   shown: -1, // frame
