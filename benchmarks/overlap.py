@@ -1,6 +1,6 @@
 """Average overlap without resets over a folder of sequences in VOT layout, and the time that it takes.
 
-    python benchmarks/overlap.py ../shared/data/sequences --weights D3S --json
+    python benchmarks/overlap.py FOLDER --weights D3S --json
 
 The target is given as the ground truth gives it (rectangles counted from 1, polygons as they are); the overlap is
 of axis-aligned boxes, over all frames but the first.

@@ -177,7 +177,8 @@ def _download_torchvision(name: str) -> Mapping[str, Tensor]:
         return weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:  # no network, wrong checksum, damaged cache
         raise CheckpointError(
-            f"the ImageNet weights of {name} could not be downloaded ({error}); give the path of their file"
+            f"the ImageNet weights of {name} could not be downloaded ({error}); "
+            "name their file with --trunk, or D3S_VOT_TRUNK in the VOT process"
         ) from error
 
 

@@ -206,7 +206,8 @@ TITLES = ["tracker"] + [f.metadata["title"] for f in fields(Row)[1:]]
 LEGEND = """\
 A, R100 (failures per 100 frames), EAO: as the papers compute them. "toolkit": as vot-toolkit 0.7.4 does
 (R: failures per sequence). AO: mean overlap of the unsupervised run without the first frame of each
-sequence; toolkit: without the first ten."""
+sequence; toolkit: without the first ten. (paper): published for the whole benchmark. NaN: no sequence is
+as long as the EAO asks for."""
 
 
 def cells_of(row: Row) -> list[str]:

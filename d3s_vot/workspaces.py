@@ -63,7 +63,8 @@ class Workspace:
         listing = folder / "list.txt" if folder.is_dir() else folder
         if not listing.is_file():
             raise InputError(
-                f"there is no list of sequences {listing}; run `d3s-vot sample` or `vot initialize`"
+                f"there is no list of sequences {folder / 'list.txt'}; `vot evaluate --workspace {root} TRACKER` "
+                "downloads those of a stack, `d3s-vot sample` renders the sample ones"
             )
         names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
         if not names:

@@ -262,7 +262,7 @@ def _conclude(benchmark: Benchmark[V, R], sequences: list[V], store: Store, trac
     if benchmark.measurable(sequences):
         folder = store.folder / "report"
         print(benchmark.report(tracker, sequences, store.results, folder))
-        print(f"figures and curves: {folder}")
+        print(f"report: {folder}")
     if not benchmark.server:
         return
     if whole:
