@@ -28,7 +28,7 @@ $(VENV)/ready: setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("d3s_vot needs Python 3.10 or newer; add PYTHON=python3.11, say" if sys.version_info < (3, 10) else 0)'
 	command -v $(UV) >/dev/null || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[vot,got10k,ray,fast,video,web,docs,dev]'
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[vot,got10k,ray,fast,video,web,train,docs,dev]'
 	touch $@
 
 clean:

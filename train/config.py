@@ -1,19 +1,42 @@
-"""The settings of a training run and of its synthetic pairs, in two frozen dataclasses."""
+"""The settings of a training run and of its pairs: frozen dataclasses, and the schedules and augmentations by name."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class LightConfig:
+    """What light, camera and encoder do to a crop; probabilities are of a crop, levels are 0..255."""
+
+    brightness: float = 0.3  # factor 1 - this .. 1 + this, uniform
+    tint: float = 0.04  # sigma of the log of each channel's factor
+    offset: float = 12.0  # sigma, levels
+    gamma: float = 0.15  # sigma of the log
+    colour: float = 0.5  # probability of another saturation
+    grey: float = 0.2  # probability, where the saturation changes, that none is left
+    low_resolution: float = 0.25  # probability
+    blur: float = 0.35  # probability, half of it by motion
+    noise: float = 0.2  # probability
+    jpeg: float = 0.2  # probability
+
+    @classmethod
+    def published(cls) -> LightConfig:
+        """Brightness alone."""
+        return cls(0.2, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
 class PairConfig:
-    """How one labelled picture (or two frames of a clip) becomes a template and a search crop.
+    """How one labelled picture, or two frames of a video, become a template and a search crop.
 
     Lengths are shares of the target's sqrt(w h) unless said otherwise; probabilities are of a pair.
     """
 
     size: int = 384  # pixels of a crop
     area_scale: float = 4.0  # side of a crop over sqrt(w h)
+    max_gap: int = 50  # frames between the two views of a video; published
 
     # where the crops lie
     template_shift: float = 0.06
@@ -22,37 +45,97 @@ class PairConfig:
     search_scale: float = 0.25  # published: sigma of the log
     location_shift: float = 0.2  # of w, h; published 0.125
 
-    # motion between the two
+    # motion between the two views
     rotation: float = 30.0  # degrees, sigma / 2 of a normal
     stretch: float = 0.12  # sigma of the log of the aspect
-    elastic: float = 0.3  # probability of a smooth deformation of the search crop
-    paste: float = 0.3  # probability of another background behind the target in the search crop
-    lookalike: float = 0.25  # probability of another object of the same set beside the target
+    perspective: float = 0.04  # sigma of the tilt over sqrt(w h)
+    bend: float = 0.4  # probability of a thin-plate deformation of the target
+    bend_size: float = 0.06  # sigma of its control points' shift
+    independent: float = 0.2  # probability that the target moves before its own scene, which is filled in behind it
+    paste: float = 0.3  # probability of another picture behind the target
+    lookalike: float = 0.3  # probability of another object, or the same one once more, beside the target
+    twin: float = 0.25  # probability that the look-alike is the target itself
     occluder: float = 0.15  # probability of another object across the target's edge
+    exit: float = 0.08  # probability that the picture ends within the target
 
     # what the target is, and how the template mask marks it
     part: float = 0.2  # probability that the target is a box-shaped part of the object
     region: float = 0.04  # probability that it is an arbitrary ellipse or box of the picture
     box_on_itself: float = 0.18  # template mask is the filled box and the search is the template (published 0.005)
     box_mask: float = 0.12  # template mask is the filled box, search another view
-    rough_mask: float = 0.2  # template mask is eroded or dilated, as a first estimate from a box is
+    rough_mask: float = 0.2  # template mask is grown or shrunk, as a first estimate from a box is
+
+    light: LightConfig = LightConfig()
+
+    @classmethod
+    def published(cls, size: int = 384) -> PairConfig:
+        """Paper section 3.3: jitter of the crops, brightness, few box masks; a still gets affine motion besides."""
+        return cls(
+            size, template_shift=0.0, template_scale=0.0, location_shift=0.125, perspective=0.0, bend=0.0,
+            independent=0.0, paste=0.0, lookalike=0.0, occluder=0.0, exit=0.0, part=0.0, region=0.0,
+            box_on_itself=0.005, box_mask=0.0, rough_mask=0.0, light=LightConfig.published(),
+        )  # fmt: skip
+
+    def plain(self) -> PairConfig:
+        """For validation: the published pairs, always with the object's own mask."""
+        return dataclasses.replace(self.published(self.size), box_on_itself=0.0)
+
+
+AUGMENTATIONS: dict[str, PairConfig] = {
+    "full": PairConfig(),
+    "no-lookalikes": PairConfig(lookalike=0.0),
+    "published": PairConfig.published(),
+}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; the defaults are a run of about an hour on two CPU cores."""
+    """One training run."""
 
     trunk: str = "efficientnet_lite0"
-    iterations: int = 4000
-    batch: int = 16  # pairs
-    learning_rate: float = 2e-3  # peak of AdamW
-    warmup: int = 100  # iterations
-    weight_decay: float = 1e-4
+    tune_trunk: bool = False  # train the trunk too, its batch norm frozen for good
+    trunk_rate: float = 0.1  # of the learning rate, for the trunk
+    iterations: int = 40_000
+    epoch: int = 1_000  # iterations; validation and a sheet of predictions end each
+    batch: int = 64  # pairs of a step, over all processes
+    optimizer: str = "adam"  # or adamw
+    learning_rate: float = 1e-3  # peak
+    warmup: int = 0  # iterations
+    decay: str = "step"  # or cosine, to a hundredth
+    step_iterations: int = 15_000
+    step_factor: float = 0.2
+    weight_decay: float = 0.0
+    balance: float = 1.0  # weight of the target's pixels at the start, falling evenly to 1 at half of the run
+    gain: float = 1.0  # of the last batch norm at the start: the spread of the first logits
+    prior: float = 0.0  # its offset at the start: the logit of background, and minus that of the target
     clip: float = 5.0  # norm of the gradient
-    ema: float = 0.998
+    ema: float = 0.998  # moving average of the weights; 0: none
+    precision: str = "bfloat16"  # of the forward pass, by autocast; or float32
     seed: int = 0
     workers: int = 2
-    validate_every: int = 500  # iterations
-    validation_pairs: int = 256
+    log_every: int = 50  # iterations
+    validation_pairs: int = 300
     checkpoint_minutes: float = 5.0
     pairs: PairConfig = PairConfig()
+
+    def shortened(self, iterations: int) -> TrainConfig:
+        """The same schedule over another number of iterations: where the rate falls stays at the same share of it."""
+        share = iterations / self.iterations
+        return dataclasses.replace(
+            self,
+            iterations=iterations,
+            epoch=min(self.epoch, iterations),
+            warmup=min(self.warmup, iterations // 10),
+            step_iterations=max(round(self.step_iterations * share), 1),
+        )
+
+
+# "quick" is an hour and a half on two CPU cores. A target covers a twentieth of its crop: from unit logits and
+# with equal weights the network first takes some 1,500 steps of 16 pairs to see background everywhere.
+SCHEDULES: dict[str, TrainConfig] = {
+    "published": TrainConfig(ema=0.0),
+    "quick": TrainConfig(
+        iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=4e-3, warmup=100, decay="cosine",
+        weight_decay=1e-4, balance=5.0, gain=2.0, prior=2.5,
+    ),
+}  # fmt: skip

@@ -1,149 +1,115 @@
-"""Labelled stills and clips: the index of their objects, and the pairs made from them.
-
-Layout: `SET/images/NAME.jpg` with `SET/masks/NAME.png` (uint8: 0 background, 1..250 instance, 255 ignore). A set
-named in `CLIP_SETS` has one folder per video, and its pairs are two frames of one video.
-"""
+"""Training pairs by number, drawn from a mixture of sources."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
-import zlib
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from train.augment import Layer, PairMaker
 from train.config import PairConfig
+from train.items import DataError, Item, read_image, read_object
+from train.plan import Pair, Subject, draw_pair
 
 log = logging.getLogger(__name__)
 
-CLIP_SETS = ("video_clips", "vsb_motion")
-CUTOUT_SETS = ("railvehicle",)  # on white: never a background, always pasted on one
-IGNORE = 255
-MIN_AREA = 300  # pixels of the picture; smaller objects carry too little shape
-HELD_OUT_ONE_IN = 18
+DRAWS = 100  # attempts at one pair before the data are declared unusable
+
+Track = tuple[str, str, str, int]  # source, collection, video or picture, object
 
 
-class DataError(Exception):
-    """A data set that cannot be trained on; the message is one sentence that names the folder or file."""
+class PairDataset(Dataset[Pair]):
+    """Pairs by number: pair n is the same in every run with the same seed, whatever came before.
 
-
-@dataclass(frozen=True)
-class Item:
-    """One object in one picture."""
-
-    collection: str
-    image: Path
-    mask: Path
-    instance: int
-    group: str  # the video, or the picture itself
-
-    @property
-    def held_out(self) -> bool:
-        """Whether it is validation data: one group in 18, by the checksum of its name."""
-        return zlib.crc32(f"{self.collection}/{self.group}".encode()) % HELD_OUT_ONE_IN == 0
-
-    @property
-    def whole_scene_labelled(self) -> bool:
-        """Whether unlabelled pixels are surely no other object of interest (COCO `P*` pictures are not)."""
-        return not (self.collection == "coco_subset" and self.image.name.startswith("P"))
-
-
-def index_stills(root: Path) -> list[Item]:
-    """All objects of a folder of sets, in a fixed order.
+    Args:
+        items: the objects to draw from, in a fixed order.
+        weights: of the sources. Within one, a large collection is drawn from more often than a small one, but by the
+            square root of its size: its pictures are alike.
+        config: how pairs are made.
+        seed: of all chance.
+        length: number of pairs.
 
     Raises:
-        DataError: the folder is missing, holds no set, or a picture has no mask.
-    """
-    if not root.is_dir():
-        raise DataError(f"there is no data folder {root}; unpack the pictures there or name another with --data")
-    items: list[Item] = []
-    for folder in sorted(p for p in root.iterdir() if (p / "images").is_dir()):
-        for image in sorted((folder / "images").rglob("*.jpg")):
-            name = image.relative_to(folder / "images")
-            mask = (folder / "masks" / name).with_suffix(".png")
-            if not mask.is_file():
-                raise DataError(f"picture {image} has no mask {mask}; add it or remove the picture")
-            ids = _read_mask(mask)
-            group = str(name.parent) if folder.name in CLIP_SETS else str(name)
-            areas = np.bincount(ids.ravel(), minlength=256)
-            items += [
-                Item(folder.name, image, mask, i, group) for i in range(1, IGNORE) if areas[i] >= MIN_AREA
-            ]
-    if not items:
-        raise DataError(f"{root} holds no SET/images/*.jpg with an object of {MIN_AREA} pixels or more")
-    return items
-
-
-def read_layer(item: Item) -> Layer:
-    """Picture, object mask and ignored pixels of an item."""
-    image = cv2.imread(str(item.image), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise DataError(f"picture {item.image} cannot be read; replace it")
-    ids = _read_mask(item.mask)
-    if ids.shape != image.shape[:2]:
-        raise DataError(f"mask {item.mask} is {ids.shape[::-1]} pixels, its picture {image.shape[1::-1]}")
-    return Layer(image, ids == item.instance, ids == IGNORE)
-
-
-def _read_mask(path: Path) -> np.ndarray:
-    ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if ids is None or ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DataError(f"mask {path} is not a readable 8-bit single-channel picture; replace it")
-    return ids
-
-
-class PairDataset(Dataset):
-    """Training pairs by number: pair n is the same in every run with the same seed, whatever came before.
-
-    Each item is a dict of `template` and `search` (3 x S x S uint8), `template_mask`, `mask`, `weight`
-    (1 x S x S float32) and `center` (2, (x, y) of the location channel, counted from 1).
+        DataError: there is nothing to draw from.
     """
 
-    def __init__(self, items: list[Item], config: PairConfig, seed: int, length: int) -> None:
-        self.seed, self.length = seed, length
-        self.maker = PairMaker(config)
-        self.sets: dict[str, list[Item]] = defaultdict(list)
-        self.groups: dict[tuple[str, str, int], list[Item]] = defaultdict(list)
+    def __init__(
+        self, items: list[Item], weights: dict[str, float], config: PairConfig, seed: int, length: int
+    ) -> None:
+        self.config, self.seed, self.length = config, seed, length
+        self.collections: dict[tuple[str, str], list[Item]] = defaultdict(list)
+        self.tracks: dict[Track, list[Item]] = defaultdict(list)
+        self.pictures: dict[tuple[str, str, str, int], list[Item]] = defaultdict(list)
         for item in items:
-            self.sets[item.collection].append(item)
-            self.groups[item.collection, item.group, item.instance].append(item)
-        # A large set says more than a small one, but not in proportion: its pictures are alike.
-        self.names = sorted(self.sets)
-        weights = np.sqrt([len(self.sets[n]) for n in self.names])
-        self.weights = weights / weights.sum()
-        self.backgrounds = [i for i in items if i.whole_scene_labelled and i.collection not in CUTOUT_SETS]
+            self.collections[item.source, item.collection].append(item)
+            self.tracks[_track(item)].append(item)
+            self.pictures[item.source, item.collection, item.group, item.frame].append(item)
+        self.names = sorted(self.collections)
+        sizes = {name: np.sqrt(len(self.collections[name])) for name in self.names}
+        total = {source: sum(v for (s, _), v in sizes.items() if s == source) for source, _ in self.names}
+        shares = np.array([weights[s] * sizes[s, c] / total[s] for s, c in self.names])
+        if not len(shares):
+            raise DataError("there is no object to draw pairs from; name more data with --data")
+        self.shares = shares / shares.sum()
+        self.backgrounds = [i for i in items if i.background]
         if not self.backgrounds:
             raise DataError("no picture of the data can serve as a background; add stills that are no cut-outs")
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, number: int) -> Pair:
         rng = np.random.default_rng([self.seed, number])
-        for _ in range(100):
-            pair = self._draw(rng)
+        skipped, last = 0, ""
+        for _ in range(DRAWS):
+            try:
+                pair = self._draw(rng)
+            except DataError as error:
+                skipped, last = skipped + 1, str(error)
+                _warn(last)
+                continue
             if pair is not None:
-                return pair
-        raise DataError(f"no usable pair in 100 draws for pair {number}; the objects are too small or cut off")
+                return dataclasses.replace(pair, skipped=skipped)
+        raise DataError(
+            last or f"no usable pair in {DRAWS} draws for pair {number}; the objects are too small or cut off"
+        )
 
-    def _draw(self, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
-        items = self.sets[self.names[rng.choice(len(self.names), p=self.weights)]]
+    def _draw(self, rng: np.random.Generator) -> Pair | None:
+        items = self.collections[self.names[rng.choice(len(self.names), p=self.shares)]]
         item = items[rng.integers(len(items))]
-        frames = self.groups[item.collection, item.group, item.instance]
-        other = frames[rng.integers(len(frames))]
-        template = read_layer(item)
-        search = template if other is item else read_layer(other)
-        must_paste = item.collection in CUTOUT_SETS
+        near = [i for i in self.tracks[_track(item)] if abs(i.frame - item.frame) <= self.config.max_gap]
+        partner = near[rng.integers(len(near))]
+        template = Subject(*read_object(item))
+        search = template if partner is item else Subject(*read_object(partner))
 
         def background() -> np.ndarray:
-            return read_layer(self.backgrounds[rng.integers(len(self.backgrounds))]).image
+            return read_image(self.backgrounds[rng.integers(len(self.backgrounds))].image)
 
-        def extra() -> Layer:
-            return read_layer(items[rng.integers(len(items))])
+        def other() -> Subject:
+            """Another object: of the same picture, where it has one, as often as of the collection."""
+            beside = [i for i in self.pictures[_picture(partner)] if i.instance != item.instance]
+            if beside and rng.random() < 0.5:
+                return Subject(*read_object(beside[rng.integers(len(beside))]))
+            return Subject(*read_object(items[rng.integers(len(items))]))
 
-        return self.maker(rng, template, search, background, extra, must_paste=must_paste)
+        return draw_pair(
+            rng, self.config, template, search, background, other,
+            must_paste=item.cutout, collection=item.collection,
+        )  # fmt: skip
+
+
+def _track(item: Item) -> Track:
+    return item.source, item.collection, item.group, item.instance
+
+
+def _picture(item: Item) -> tuple[str, str, str, int]:
+    return item.source, item.collection, item.group, item.frame
+
+
+@functools.lru_cache(maxsize=1000)
+def _warn(message: str) -> None:
+    """Log a message, once in a process: the same picture is drawn again and again."""
+    log.warning("left out: %s", message)

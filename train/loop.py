@@ -1,37 +1,39 @@
-"""The training loop: one file, one process, resumable.
+"""The training loop: one process, or a process per GPU; killed at any time, it goes on where its last state was.
 
-The trunk is frozen; only the segmentation network learns. Pair n is a function of the seed and n alone, so a
-resumed run goes on with the pairs that the killed one would have seen.
+Pair n is a function of the seed and n alone, so a resumed run sees the pairs that the killed one would have seen.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import logging
 import math
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import cv2
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from d3s_vot.backbones import Trunk, create_trunk
-from d3s_vot.network import SegmentationNetwork, location_channel
-from d3s_vot.weights import Checkpoint, save_checkpoint
+from d3s_vot.weights import save_checkpoint, tensor_checksum
 from train.config import TrainConfig
-from train.data import DataError, Item, PairDataset
+from train.data import PairDataset
+from train.errors import DataError
+from train.feed import Batch, Feed
+from train.interrupt import StopSignals
+from train.items import Item
+from train.parallel import Group, PeerError
+from train.report import Meter, Report, Row
+from train.state import commit, describe_data, fingerprint, load_state, save_state
+from train.task import Segmentation
+from train.validation import Validation
 
 log = logging.getLogger(__name__)
+
+GO, STOP, FAIL = range(3)  # what the processes agree on before each step
+STATE, WEIGHTS = "state.pt", "head.safetensors"  # in the run's folder
 
 
 class Trainer:
@@ -40,215 +42,282 @@ class Trainer:
     Args:
         config: of the run.
         items: objects to train on and, by their `held_out`, to validate on.
-        output: folder for `state.pt` (resume), `log.csv`, `pairs.png` and `head.safetensors`.
+        weights: of each source of the items.
+        output: folder for `state.pt`, `log.csv`, `pairs.png` and `head.safetensors`.
         device: where the network runs.
+        schedule: name of the schedule that the config comes from.
+        trunk_weights: file of the trunk's weights, for trunks that come from no package.
+        group: the processes that share each batch.
+        tensorboard: whether to write `output/tensorboard` too.
+
+    Raises:
+        DataError: too little data, a batch that cannot be shared, or no TensorBoard.
+        CheckpointError: the trunk's weights are missing, damaged or of another network.
     """
 
-    def __init__(self, config: TrainConfig, items: list[Item], output: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        items: list[Item],
+        weights: dict[str, float],
+        output: Path,
+        device: torch.device,
+        *,
+        schedule: str = "",
+        trunk_weights: Path | None = None,
+        group: Group | None = None,
+        tensorboard: bool = False,
+    ) -> None:
+        self.config, self.output, self.device, self.schedule = config, output, device, schedule
+        self.group = group or Group()
+        self.group.check_batch(config.batch)
+        self.precision = getattr(torch, config.precision)
+        self.report = Report(output, config.iterations, tensorboard)
+
         torch.manual_seed(config.seed)
-        self.config, self.output, self.device = config, output, device
-        output.mkdir(parents=True, exist_ok=True)
-        self.trunk: Trunk = create_trunk(config.trunk).to(device)
-        self.network = SegmentationNetwork(self.trunk.channels).to(device)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=True
-        )
-        decay = [p for p in self.network.parameters() if p.ndim > 1]
-        other = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": config.weight_decay}, {"params": other, "weight_decay": 0.0}],
-            lr=config.learning_rate,
-        )
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
-        self.iteration = 0
-        kept = [i for i in items if i.held_out]
-        train = [i for i in items if not i.held_out]
-        if not kept or not train:
-            raise DataError(f"{len(train)} objects to train on and {len(kept)} to validate on; add pictures")
-        self.counts = {"train": len(train), "validation": len(kept)}
-        self.data = PairDataset(train, config.pairs, config.seed, config.iterations * config.batch)
-        plain = dataclasses.replace(config.pairs, region=0.0, part=0.0, box_on_itself=0.0, box_mask=0.0, rough_mask=0.0)
-        self.validation = PairDataset(kept, plain, 1_000_003, config.validation_pairs)
+        self.task = Segmentation.create(config, device, trunk_weights, self.group.size)
+        # A moving average of factor 0 is the network itself.
+        self.average = AveragedModel(self.task, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        groups = self.task.parameter_groups(config)
+        self.parameters = [p for part in groups for p in part["params"]]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+        self.optimizer = kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
-    def _rate(self, iteration: int) -> float:
-        """Linear warm-up, then half a cosine to a hundredth."""
-        c = self.config
-        if iteration < c.warmup:
-            return (iteration + 1) / c.warmup
-        done = (iteration - c.warmup) / max(c.iterations - c.warmup, 1)
-        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-    def run(self) -> None:
-        """Train from the current iteration to the last; write state, log and weights."""
-        c, started, saved = self.config, time.monotonic(), time.monotonic()
-        first, waited = self.iteration, 0.0
-        losses: list[float] = []
-        last_iou = math.nan
-        batches = self._batches()
-        while self.iteration < c.iterations:
-            asked = time.monotonic()
-            batch = next(batches)
-            waited += time.monotonic() - asked
-            losses.append(self.step(batch))
-            if self.iteration % 50 == 0:
-                spent = time.monotonic() - started
-                rate = (self.iteration - first) / spent
-                left = (c.iterations - self.iteration) / rate
-                loss = float(np.mean(losses))
-                log.info(
-                    "iteration %d of %d  loss %.4f  IoU %.3f  %.1f pairs/s  waiting %.0f %%  %.0f min left",
-                    self.iteration, c.iterations, loss, last_iou, rate * c.batch, 100 * waited / spent, left / 60,
-                )  # fmt: skip
-                self._write_log(loss, last_iou, rate * c.batch)
-                losses = []
-            if self.iteration % c.validate_every == 0 and self.iteration < c.iterations:
-                last_iou = self.validate()
-            if time.monotonic() - saved > 60 * c.checkpoint_minutes:
-                self.save_state()
-                saved = time.monotonic()
-        self.save_state()
-        last_iou = self.validate()
-        self.export(last_iou)
-        log.info("done: validation IoU %.3f, weights in %s", last_iou, self.output / "head.safetensors")
-
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
-        c = self.config
-        rest = Subset(self.data, range(self.iteration * c.batch, c.iterations * c.batch))
-        return iter(DataLoader(rest, c.batch, num_workers=c.workers, worker_init_fn=_one_thread, drop_last=True))
-
-    def forward(self, network: SegmentationNetwork, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (B x 2 x S x S) and targets of a batch."""
-        batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
-        location = location_channel(batch["center"], self.config.pairs.size)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            with torch.no_grad():
-                template, search = self.trunk(batch["template"]), self.trunk(batch["search"])
-            logits = network(search, network.encode_template(template, batch["template_mask"]), location)
-        return logits.float(), torch.cat([batch["mask"], 1 - batch["mask"], batch["weight"]], dim=1)  # B x 3 x S x S
-
-    def step(self, batch: dict[str, Tensor]) -> float:
-        """One optimiser step; returns the loss.
-
-        Raises:
-            FloatingPointError: the loss is not finite.
-        """
-        self.network.train()
-        logits, target = self.forward(self.network, batch)
-        weight = target[:, 2:]
-        loss = F.binary_cross_entropy_with_logits(logits, target[:, :2], reduction="none") * weight
-        loss = loss.sum() / (2 * weight.sum()).clamp(min=1)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at iteration {self.iteration}; lower the rate")
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.average.update_parameters(self.network)
-        self.iteration += 1
-        return loss.item()
-
-    @torch.no_grad()
-    def validate(self) -> float:
-        """Mean IoU of the averaged network over the held-out pairs; writes a sheet of the first ones."""
-        network = cast(SegmentationNetwork, self.average.module.eval())
-        scores: list[float] = []
-        rows: list[np.ndarray] = []
-        loader = DataLoader(self.validation, self.config.batch, num_workers=self.config.workers,
-                            worker_init_fn=_one_thread)  # fmt: skip
-        for batch in loader:
-            logits, target = self.forward(network, batch)
-            predicted, truth = logits[:, 0] > logits[:, 1], target[:, 0] > 0.5  # B x S x S
-            valid = target[:, 2] > 0.5
-            both = (predicted & truth & valid).sum(dim=(1, 2))
-            either = ((predicted | truth) & valid).sum(dim=(1, 2))
-            scores += (both / either.clamp(min=1)).tolist()
-            if len(rows) < 16:
-                rows += [_picture(batch, predicted.cpu().numpy(), i) for i in range(min(8, len(predicted)))]
-        half = len(rows) // 2
-        sheet = np.hstack([np.vstack(rows[:half]), np.vstack(rows[half : 2 * half])])
-        cv2.imwrite(str(self.output / "pairs.png"), sheet[..., ::-1])
-        return float(np.mean(scores))
-
-    def save_state(self) -> None:
-        """Everything that `resume` needs, written whole."""
-        state = {
-            "config": dataclasses.asdict(self.config),
-            "iteration": self.iteration,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": {"last_epoch": self.scheduler.last_epoch},
-        }
-        temporary = self.output / "state.pt.part"
-        packed = io.BytesIO()  # torch's own writing reports a full disk as no OSError
-        torch.save(state, packed)
-        temporary.write_bytes(packed.getbuffer())
-        os.replace(temporary, self.output / "state.pt")
-
-    def resume(self) -> None:
-        """Go on from `state.pt`.
-
-        Raises:
-            DataError: there is no state, it is damaged, or it is of a run with other settings.
-        """
-        path = self.output / "state.pt"
-        if not path.is_file():
-            raise DataError(f"there is no {path} to resume from; start without --resume")
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except Exception as error:  # torch reports damage by several kinds of error
-            raise DataError(f"{path} is damaged; start anew without --resume") from error
-        ours, theirs = dataclasses.asdict(self.config), state["config"]
-        differing = [k for k in ours if ours[k] != theirs.get(k) and k not in ("workers", "checkpoint_minutes")]
-        if differing:
-            raise DataError(f"{path} is of a run with another {', '.join(differing)}; use the same settings")
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.last_epoch = state["scheduler"]["last_epoch"]
-        self.iteration = state["iteration"]
-
-    def export(self, iou: float) -> None:
-        """Write the averaged network as `head.safetensors`, the package's format."""
-        tensors = {f"segm_predictor.{k}": v.cpu() for k, v in self.average.module.state_dict().items()}
-        provenance = {
-            "iterations": self.iteration,
-            "config": dataclasses.asdict(self.config),
-            "objects": self.counts,
-            "validation_iou": round(iou, 4) if math.isfinite(iou) else None,
-            "commit": _commit(),
+        kept, train = [i for i in items if i.held_out], [i for i in items if not i.held_out]
+        if not train:
+            raise DataError(f"the data hold no objects to train on, {len(kept)} to validate on; add pictures")
+        local = config.batch // self.group.size
+        self.data = PairDataset(train, weights, config.pairs, config.seed, config.iterations * config.batch)
+        self.feed = Feed(config.pairs, device, config.workers)
+        self.validation = Validation(
+            kept, weights, config.pairs, count=config.validation_pairs, batch=local, workers=config.workers,
+            device=device, group=self.group,
+        )  # fmt: skip
+        trunk = tensor_checksum(self.task.trunk.state_dict())
+        self.fingerprint = fingerprint(items, weights, trunk)
+        self.provenance = {
+            "schedule": schedule,
+            "config": dataclasses.asdict(config),
+            "data": describe_data(items, weights),
+            "objects": {"train": len(train), "validation": len(kept)},
+            "trunk_sha256": trunk,
+            "commit": commit(),
             "torch": torch.__version__,
         }
-        save_checkpoint(self.output / "head.safetensors", Checkpoint.create(tensors, self.config.trunk, provenance))
 
-    def _write_log(self, loss: float, iou: float, rate: float) -> None:
-        path = self.output / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["iteration", "loss", "validation_iou", "learning_rate", "pairs_per_second"])
-            rate_now = self.optimizer.param_groups[0]["lr"]
-            writer.writerow([self.iteration, f"{loss:.5f}", f"{iou:.4f}", f"{rate_now:.6f}", f"{rate:.1f}"])
+        self.iteration = 0
+        self.resumed = False
+        self.skipped = 0  # broken pictures met by all processes
+        self.losses: list[float] = []  # since the last row of the log
+        self.scores: dict[str, Any] = {}  # of the latest validation
+        self._earlier = 0.0  # seconds of the parts of the run before this one
+        self._begun = time.monotonic()
+        self._pending: list[Tensor] = []  # losses still on the device, this process's part of them
+        self._skipped_here = 0
+
+    def run(self) -> None:
+        """Train from the current iteration to the last; write log, states and weights.
+
+        Raises:
+            DataError: pairs cannot be made, or the folder holds another run.
+            PeerError: another process of the run failed.
+            FloatingPointError: the loss is not finite.
+            KeyboardInterrupt: Ctrl-C or SIGTERM came; the state is saved.
+            OSError: something cannot be written.
+        """
+        c = self.config
+        self.group.from_first(self._prepare_output)
+        self._begun = saved = time.monotonic()
+        first, meter = self.iteration, Meter()
+        with StopSignals(self.group.size == 1) as stop:
+            for batch in self._batches(meter, stop):
+                self._pending.append(self.step(self.feed.place(batch)))
+                self._skipped_here += int(batch["skipped"].sum())
+                last = self.iteration == c.iterations
+                epoch_ends, row_due = last or self.iteration % c.epoch == 0, last or self.iteration % c.log_every == 0
+                if epoch_ends:
+                    with meter.pause():
+                        self.validate()
+                if row_due:
+                    self._write_row(meter, first)
+                if epoch_ends or (row_due and time.monotonic() - saved >= 60 * c.checkpoint_minutes):
+                    with meter.pause():
+                        self.save()
+                    saved = time.monotonic()
+        self.group.from_first(self.export)
+
+    def step(self, batch: Batch) -> Tensor:
+        """One optimiser step on this process's share of a batch.
+
+        Args:
+            batch: on the device.
+
+        Returns:
+            This process's part of the loss, still on the device; the loss is the sum of all parts.
+        """
+        self.task.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * group["share"] * rate(self.config, self.iteration)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            total, weight = self.task.loss(batch, balance(self.config, self.iteration))
+        loss = total / self.group.sum(weight.detach()).clamp(min=1)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.group.sum_gradients(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimizer.step()
+        self.average.update_parameters(self.task)
+        self.iteration += 1
+        return loss.detach()
+
+    def validate(self) -> None:
+        """Score the averaged network on the held-out pairs; writes a sheet of the first ones.
+
+        Raises:
+            DataError: pairs could not be made.
+            OSError: the sheet cannot be written.
+        """
+        scores, sheet = self.validation(cast(Segmentation, self.average.module), self.precision)
+        self.scores = scores.plain()
+        self.group.from_first(lambda: self.report.validation(self.iteration, scores, sheet))
+
+    def save(self) -> None:
+        """Write everything that `resume` needs, whole.
+
+        Raises:
+            FloatingPointError: a loss since the last time was not finite.
+            OSError: it cannot be written.
+        """
+        self._settle()
+        state = {
+            "config": dataclasses.asdict(self.config),
+            "data": self.fingerprint,
+            "iteration": self.iteration,
+            "task": self.task.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": self.losses,
+            "scores": self.scores,
+            "skipped": self.skipped,
+            "seconds": self._seconds(),
+        }
+        self.group.from_first(lambda: save_state(self.output / STATE, state))
+
+    def resume(self) -> None:
+        """Go on from the state in the folder.
+
+        Raises:
+            DataError: there is no state, it is damaged, or it is of a run with other settings or data.
+            PeerError: the first process found so.
+        """
+        path = self.output / STATE
+        state = self.group.from_first(lambda: load_state(path, self.config, self.fingerprint))
+        self.task.load_state_dict(state["task"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.iteration, self.losses, self.scores = state["iteration"], state["losses"], state["scores"]
+        self.skipped, self._earlier, self.resumed = state["skipped"], state["seconds"], True
+
+    def export(self) -> None:
+        """Write the averaged network as `head.safetensors`, in the package's format.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        iou = self.scores.get("all", {}).get("iou")
+        facts = {
+            "iterations": self.iteration,
+            "validation_iou": iou,
+            "validation": self.scores,
+            "seconds": round(self._seconds()),
+            "pairs_per_second": round(self.iteration * self.config.batch / max(self._seconds(), 1e-6), 1),
+        }
+        checkpoint = cast(Segmentation, self.average.module).checkpoint(self.provenance | facts)
+        save_checkpoint(self.output / WEIGHTS, checkpoint)
+        self.report.end()
+        log.info("done: validation IoU %s, weights in %s", iou, self.output / WEIGHTS)
+
+    def _prepare_output(self) -> None:
+        self.output.mkdir(parents=True, exist_ok=True)
+        if not self.resumed and (self.output / STATE).exists():
+            raise DataError(
+                f"{self.output} holds a run already; add --resume to go on with it, or name another --output"
+            )
+        self.report.begin(self.iteration)
+
+    def _batches(self, meter: Meter, stop: StopSignals) -> Iterator[dict[str, Any]]:
+        """The batches from here to the end of the run, as long as all processes are well and nobody wants to stop."""
+        c = self.config
+        share = self.group.share(c.batch)
+        starts = range(self.iteration * c.batch, c.iterations * c.batch, c.batch)
+        batches = self.feed.batches(self.data, [range(s + share.start, s + share.stop) for s in starts])
+        while self.iteration < c.iterations:
+            failure: Exception | None = None
+            try:
+                with meter.waiting():
+                    batch = next(batches)
+            except Exception as error:  # the others have to hear of it before it goes on its way
+                failure = None if stop.asked else error  # a signal to all may have ended the workers
+            verdict = self.group.worst(FAIL if failure else STOP if stop.asked else GO)
+            if verdict == GO:
+                yield batch
+                continue
+            self.save()
+            if verdict == STOP:
+                raise KeyboardInterrupt
+            raise failure or PeerError("another process of the run failed")
+
+    def _settle(self) -> None:
+        """Add up over the processes what each has counted since the last time; all have to call it together."""
+        if self._pending:
+            losses = self.group.sum(torch.stack(self._pending)).tolist()
+            self._pending = []
+            for back, loss in enumerate(reversed(losses)):
+                if not math.isfinite(loss):
+                    raise FloatingPointError(
+                        f"the loss is {loss} at iteration {self.iteration - back}; lower the learning rate"
+                    )
+            self.losses += losses
+        self.skipped += int(self.group.sum(torch.tensor(self._skipped_here)))
+        self._skipped_here = 0
+
+    def _write_row(self, meter: Meter, first: int) -> None:
+        self._settle()
+        steps_per_second, waiting = meter.lap()
+        iou = self.scores.get("all", {}).get("iou", math.nan)
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        speed = steps_per_second * self.config.batch
+        row = Row(self.iteration, sum(self.losses) / len(self.losses), iou, learning_rate, speed, waiting, self.skipped)
+        spent = time.monotonic() - self._begun
+        left = spent / (self.iteration - first) * (self.config.iterations - self.iteration)
+        self.losses = []
+        self.group.from_first(lambda: self.report.row(row, left / 60))
+
+    def _seconds(self) -> float:
+        return self._earlier + time.monotonic() - self._begun
 
 
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def rate(config: TrainConfig, iteration: int) -> float:
+    """Factor of the learning rate in a step: a linear warm-up, then half a cosine to a hundredth, or steps.
+
+    >>> from train.config import TrainConfig
+    >>> steps = TrainConfig(decay="step", step_iterations=10, step_factor=0.5, warmup=2)
+    >>> [rate(steps, n) for n in (0, 1, 9, 10, 25)]
+    [0.5, 1.0, 1.0, 0.5, 0.25]
+    """
+    if iteration < config.warmup:
+        return (iteration + 1) / config.warmup
+    if config.decay == "step":
+        return config.step_factor ** (iteration // config.step_iterations)
+    done = (iteration - config.warmup) / max(config.iterations - config.warmup, 1)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def _picture(batch: dict[str, Tensor], predicted: np.ndarray, i: int) -> np.ndarray:
-    """Template, its mask, search, prediction (green) over truth (red): one row of the sheet."""
-    template, search = (batch[k][i].permute(1, 2, 0).numpy() for k in ("template", "search"))
-    marked, shown = template.copy(), search.copy()
-    marked[batch["template_mask"][i, 0].numpy() < 0.5] //= 3
-    shown[..., 0] = np.where(batch["mask"][i, 0].numpy() > 0.5, 255, shown[..., 0])
-    shown[..., 1] = np.where(predicted[i], 255, shown[..., 1])
-    pictures = (template, marked, search, shown)
-    return np.hstack([cv2.resize(x, (160, 160), interpolation=cv2.INTER_AREA) for x in pictures])
+def balance(config: TrainConfig, iteration: int) -> float:
+    """Weight of the target's pixels in a step.
 
-
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    >>> from train.config import TrainConfig
+    >>> [balance(TrainConfig(iterations=100, balance=5), n) for n in (0, 25, 50, 99)]
+    [5.0, 3.0, 1.0, 1.0]
+    """
+    return 1 + (config.balance - 1) * max(0.0, 1 - 2 * iteration / config.iterations)

@@ -1,0 +1,95 @@
+"""What outlives the process: `state.pt`, from which a run goes on, and the weights it ends with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import subprocess
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from d3s_vot.files import write_whole
+from train.config import TrainConfig
+from train.errors import DataError
+from train.items import Item
+
+# What may differ between the parts of a run: none of it changes the result.
+FREE = ("workers", "checkpoint_minutes", "log_every")
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state whole: a kill leaves the old one or the new one.
+
+    Args:
+        path: of the file.
+        state: of tensors and plain values.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    packed = io.BytesIO()  # torch's own writing reports a full disk as no OSError
+    torch.save(state, packed)
+    write_whole(path, packed.getvalue())
+
+
+def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
+    """Read a state to the CPU, if it is of a run with these settings and data; nothing in the file is executed.
+
+    Args:
+        path: of the file.
+        config: of the run.
+        data: what `fingerprint` says of its data.
+
+    Raises:
+        DataError: there is no state, it is damaged, or it is of a run with other settings or data.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no {path} to resume from; start without --resume")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        theirs, their_data = state["config"], state["data"]
+    except Exception as error:  # torch reports damage by several kinds of error
+        raise DataError(f"{path} is damaged or of another version; remove it and start anew") from error
+    ours = dataclasses.asdict(config)
+    differing = [k for k in ours if ours[k] != theirs.get(k) and k not in FREE]
+    if differing:
+        raise DataError(f"{path} is of a run with another {', '.join(differing)}; use the same settings")
+    if their_data != data:
+        raise DataError(f"{path} is of a run with other data or trunk weights; give the same, or another --output")
+    return state
+
+
+def fingerprint(items: Iterable[Item], weights: dict[str, float], *more: str) -> str:
+    """A checksum of the objects, of the sources' weights and of further text; the place of the files plays no part."""
+    digest = hashlib.sha256(repr((sorted(weights.items()), more)).encode())
+    for i in items:
+        digest.update(f"{i.source}|{i.collection}|{i.group}|{i.frame}|{i.instance}|{i.area}|{i.held_out}\n".encode())
+    return digest.hexdigest()
+
+
+def describe_data(items: Iterable[Item], weights: dict[str, float]) -> dict[str, Any]:
+    """For the weights' metadata: of each source its weight, and of each collection the number of objects."""
+    counts = Counter((i.source, i.collection, i.held_out) for i in items)
+    sources: dict[str, Any] = {name: {"weight": weight, "collections": {}} for name, weight in weights.items()}
+    for source, collection in sorted({key[:2] for key in counts}):
+        sources[source]["collections"][collection] = {
+            "train": counts[source, collection, False],
+            "validation": counts[source, collection, True],
+        }
+    return sources
+
+
+def commit() -> str:
+    """The commit of the code that runs, or "unknown"; "+" behind it: with changes."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,118 @@
+"""What is trained, as the loop sees it: the loss of a batch, what learns at which rate, and the checkpoint of it.
+
+The loop, the processes, the state and the log know nothing of D3S; another tracker brings a class of this form.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from d3s_vot.backbones import Trunk, create_trunk
+from d3s_vot.network import SegmentationNetwork, location_channel
+from d3s_vot.weights import HEAD, TRUNK, Checkpoint
+from train.config import TrainConfig
+from train.feed import Batch
+from train.parallel import synchronize_batch_norm
+from train.trunk import create_trainable_trunk, trunk_tensors
+
+
+class Segmentation(nn.Module):
+    """The segmentation network of D3S on a trunk, which is frozen or learns too.
+
+    Parameters and buffers are those that learn: of a frozen trunk there are none.
+
+    Args:
+        network: the segmentation network.
+        trunk: frozen, or from `create_trainable_trunk`.
+        tuned: whether the trunk learns.
+        trunk_weights: file of the trunk's ImageNet weights, if it came from one.
+    """
+
+    def __init__(
+        self, network: SegmentationNetwork, trunk: Trunk, tuned: bool = False, trunk_weights: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.network, self.tuned, self.trunk_weights = network, tuned, trunk_weights
+        self.tuned_trunk = trunk if tuned else None
+        self._frozen = None if tuned else (trunk,)  # in a tuple, where modules do not look for parts of them
+
+    @classmethod
+    def create(
+        cls, config: TrainConfig, device: torch.device, trunk_weights: Path | None, processes: int
+    ) -> Segmentation:
+        """New networks for a run.
+
+        Raises:
+            CheckpointError: the trunk's weights are missing, damaged or of another network.
+        """
+        if config.tune_trunk:
+            trunk = create_trainable_trunk(config.trunk, trunk_weights)
+        else:
+            trunk = create_trunk(config.trunk, trunk_weights)
+        network: nn.Module = SegmentationNetwork(trunk.channels)
+        nn.init.constant_(network.get_parameter("post0.1.weight"), config.gain)
+        with torch.no_grad():
+            network.get_parameter("post0.1.bias").copy_(torch.tensor([-config.prior, config.prior]))
+        if processes > 1:
+            network = synchronize_batch_norm(network, device)
+        trunk = trunk.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(cast(SegmentationNetwork, network.to(device)), trunk, config.tune_trunk, trunk_weights)
+
+    @property
+    def trunk(self) -> Trunk:
+        """Where the features come from."""
+        return self.tuned_trunk if self._frozen is None else self._frozen[0]  # type: ignore[return-value]
+
+    def train(self, mode: bool = True) -> Segmentation:
+        """Training mode, but of the segmentation network alone: the trunk's batch norm stays as it is."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of target and background, B x 2 x S x S, float32."""
+        location = location_channel(batch["center"], batch["search"].shape[-1])  # B x 1 x S x S
+        with torch.set_grad_enabled(self.tuned and torch.is_grad_enabled()):
+            template, search = self.trunk(batch["template"]), self.trunk(batch["search"])
+        return self.network(search, self.network.encode_template(template, batch["template_mask"]), location).float()
+
+    def loss(self, batch: Batch, balance: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Sum of the weighted binary cross-entropies of both channels, and the sum of their weights.
+
+        Args:
+            batch: rendered, on the device.
+            balance: weight of the target's pixels; that of the others is 1.
+        """
+        target = torch.cat([batch["mask"], 1 - batch["mask"]], dim=1)  # B x 2 x S x S
+        each = F.binary_cross_entropy_with_logits(self(batch), target, reduction="none")  # B x 2 x S x S
+        weight = batch["weight"] * (1 + (balance - 1) * batch["mask"])  # B x 1 x S x S
+        return (each * weight).sum(), 2 * weight.sum()
+
+    def masks(self, batch: Batch) -> Tensor:
+        """The predicted targets, B x S x S bool."""
+        logits = self(batch)
+        return logits[:, 0] > logits[:, 1]
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """For the optimiser; `share` is that of the learning rate. Weights decay, offsets and batch norm do not."""
+        groups = [
+            {"params": [p for p in self.network.parameters() if p.ndim > 1], "share": 1.0},
+            {"params": [p for p in self.network.parameters() if p.ndim <= 1], "share": 1.0, "weight_decay": 0.0},
+        ]
+        if self.tuned:
+            learning = [p for p in self.trunk.parameters() if p.requires_grad]
+            groups.append({"params": learning, "share": config.trunk_rate})
+        return groups
+
+    def checkpoint(self, provenance: dict[str, Any]) -> Checkpoint:
+        """The weights in the package's format; a tuned trunk is among them, and GEM then keeps the ImageNet trunk."""
+        tensors = {HEAD + k: v for k, v in self.network.state_dict().items()}
+        if not self.tuned:
+            return Checkpoint.create(tensors, self.trunk.name, provenance)
+        tensors |= {TRUNK + k: v for k, v in trunk_tensors(self.trunk, self.trunk_weights).items()}
+        return Checkpoint.create(tensors, self.trunk.name, provenance, gem_trunk=self.trunk.name)
