@@ -11,6 +11,7 @@ from d3s_vot.regions import Box, Mask, Polygon
 
 if TYPE_CHECKING:
     from d3s_vot.base import Prediction, Tracker
+    from d3s_vot.together import track_together
     from d3s_vot.tracker import D3STracker, load_tracker
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Prediction",
     "Tracker",
     "load_tracker",
+    "track_together",
 ]
 
 # These need torch, which takes seconds to import and which tables of results and sample sequences do not need.
@@ -33,6 +35,7 @@ _NEED_TORCH = {
     "Prediction": "d3s_vot.base",
     "Tracker": "d3s_vot.base",
     "load_tracker": "d3s_vot.tracker",
+    "track_together": "d3s_vot.together",
 }
 
 

@@ -94,9 +94,10 @@ class Crop:
 
 @stage("crop")
 def image_tensor(image: Image, device: torch.device) -> Tensor:
-    """1 x 3 x H x W uint8 on the device; one upload per frame."""
+    """n x 3 x H x W uint8 on the device, in one upload, of one image (H x W x 3) or several (n x H x W x 3)."""
     pixels = np.require(image, requirements=["C", "W"])  # torch warns of arrays that it cannot write to
-    return torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
+    images = torch.from_numpy(pixels).to(device)
+    return (images[None] if images.ndim == 3 else images).permute(0, 3, 1, 2)
 
 
 @stage("crop")

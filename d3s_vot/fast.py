@@ -9,7 +9,7 @@ import ctypes
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ from d3s_vot.timing import stage
 
 log = logging.getLogger(__name__)
 
-BATCH = 9  # patches at once at initialisation: 27 in three goes
+BATCH = 3  # patches at once: of the first frame, or of several targets
 
 
 class _Localization(nn.Module):
@@ -64,11 +64,11 @@ class FastModel(D3SModel):
         patch = torch.zeros(1, 3, c.gem_patch_size, c.gem_patch_size)
         crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8)
         with torch.inference_mode():
-            template = self.encode_template(self.features(crop[0].numpy()), np.zeros(crop.shape[1:3]))
+            template = self.encode_template(self.features(crop.numpy()), np.zeros(crop.shape[1:3]))
         localization = _Localization(self.gem_trunk)
         self._localize_one = Compiled(localization, patch)
         self._localize_batch = Compiled(localization, patch.expand(BATCH, -1, -1, -1))
-        self._segment = Compiled(_Segmentation(self.trunk, self.network, self._location), crop, *template)
+        self._segment_one = Compiled(_Segmentation(self.trunk, self.network, self._location), crop, *template)
 
     @contextmanager
     def between_networks(self) -> Iterator[None]:
@@ -83,14 +83,19 @@ class FastModel(D3SModel):
     @stage("trunk")
     def gem_features(self, patches: Tensor) -> Tensor:
         """Normalised stride-16 features of n localisation patches: n x C x 16 x 16."""
-        if len(patches) % BATCH:
-            return torch.cat([self._localize_one(patch) for patch in patches.split(1)])
-        return torch.cat([self._localize_batch(chunk) for chunk in patches.split(BATCH)])
+        found: list[Tensor] = []
+        for chunk in patches.split(BATCH):
+            if len(chunk) == BATCH:
+                found.append(self._localize_batch(chunk))
+            else:
+                found.extend(self._localize_one(patch) for patch in chunk.split(1))
+        return torch.cat(found)
 
     @stage("trunk and network")
-    def segment(self, crop: Image, template: Template) -> NDArray[np.float32]:
-        """Probability of the target in a crop (S x S x 3): S x S."""
-        return self._segment(torch.from_numpy(crop)[None], *template)[0].numpy()
+    def segment(self, crops: Sequence[Image], templates: Sequence[Template]) -> list[NDArray[np.float32]]:
+        """Probability of a target in each crop (S x S x 3): S x S each; several at once would take as long."""
+        pairs = zip(crops, templates, strict=True)
+        return [self._segment_one(torch.from_numpy(crop)[None], *template)[0].numpy() for crop, template in pairs]
 
 
 class Compiled:

@@ -62,6 +62,9 @@ class Segmenter:
         wh: its size in pixels of the image.
         mask: H x W bool, the target's mask, or its filled polygon where it was given as one.
         output: form of the target.
+
+    Attributes:
+        template: what the network compares the crops of later frames with.
     """
 
     def __init__(
@@ -73,40 +76,36 @@ class Segmenter:
         mask: NDArray[np.bool_],
         output: Output,
     ) -> None:
-        self._model, self._config, self._output = model, model.config, output
+        self._config, self._output = model.config, output
         c = self._config
-        crop = self._crop(center, wh)
+        crop = self.crop(center, wh)
         features = model.features(crop.cut(image))
         given = crop.cut_mask(mask)  # S x S
         if output is Output.MASK:
             marked = (given > 0.1).astype(np.float32)
         else:
-            first = model.probability(features, model.encode_template(features, given))
+            first = model.probability(features, model.encode_template(features, given))[0]  # S x S
             reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
             # The crop's bilinear edge stays: a location on the polygon's border counts in part, as published.
             around = np.asarray(cv2.dilate(given, np.ones((reach, reach), np.uint8)), np.float32)
             marked = around * (first > c.mask_threshold)
-        self._template = model.encode_template(features, marked)
+        self.template = model.encode_template(features, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
 
-    def _crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
+    def crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
+        """Where to segment a frame, from the (x, y) of GEM's answer and the target's size in it."""
         c = self._config
         return Crop.around(center, wh, c.segm_search_area_scale, c.segm_crop_size)
 
-    def __call__(
-        self, image: Image, center: tuple[float, float], wh: tuple[float, float], uncertainty: float
-    ) -> Segmentation:
-        """Segment a frame around GEM's answer.
+    def judge(self, crop: Crop, probability: NDArray[np.float32], uncertainty: float) -> Segmentation:
+        """What the mask of a frame says.
 
         Args:
-            image: H x W x 3.
-            center: (x, y) of GEM's answer.
-            wh: of the target.
+            crop: from `crop`.
+            probability: S x S, the network's answer to that crop and the template.
             uncertainty: of GEM's answer.
         """
         c = self._config
-        crop = self._crop(center, wh)
-        probability = self._model.segment(crop.cut(image), self._template)  # S x S
         threshold = c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
         mask = (probability > threshold).astype(np.uint8)
         contour = largest_contour(mask)

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from d3s_vot.base import Prediction, Tracker
 from d3s_vot.config import D3SConfig
-from d3s_vot.crops import Image, first_frame_samples, image_tensor, localization_patch
+from d3s_vot.crops import Crop, Image, first_frame_samples, image_tensor, localization_patch
 from d3s_vot.errors import InputError
 from d3s_vot.gem import GEM, gaussian_labels
 from d3s_vot.images import ImageLike, as_image
 from d3s_vot.localize import Flag, ScoreHistory, localize
 from d3s_vot.model import D3SModel, load_model
+from d3s_vot.network import Template
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
 from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
 
@@ -39,6 +42,31 @@ def load_tracker(
 ) -> D3STracker:
     """A tracker with its networks loaded; arguments and errors as in `load_model`."""
     return D3STracker(load_model(weights, device, trunk_weights, preset))
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What GEM says of a frame, before there is a mask.
+
+    Attributes:
+        features: 1 x C x 16 x 16, of the localisation patch.
+        position: (y, x) of the patch's middle, pixels of the image.
+        scale: pixels of the image per pixel of the patch.
+        flag: what the response says of the frame.
+        uncertainty: of GEM's answer.
+        trusted: whether the answer moves the state and enters the memory.
+        moved: (y, x) of GEM's answer, inside the image.
+        crop: where to segment the frame; None where it is not worth it.
+    """
+
+    features: torch.Tensor
+    position: Pair
+    scale: float
+    flag: Flag
+    uncertainty: float
+    trusted: bool
+    moved: Pair
+    crop: Crop | None
 
 
 class D3STracker(Tracker):
@@ -123,33 +151,80 @@ class D3STracker(Tracker):
 
     @torch.inference_mode()
     def track(self, image: ImageLike) -> Prediction:
-        """Find the target in the next frame; see `Tracker.track`."""
+        """Find the target in the next frame; see `Tracker.track`, and `track_together` for several targets."""
         image = as_image(image)
+        self.check(image)
+        with self.model.between_networks():
+            patch = self.look(image_tensor(image, self.model.device))
+            sight = self.locate(self.model.gem_features(patch))
+            probability = None
+            if sight.crop is not None:
+                (probability,) = self.model.segment([sight.crop.cut(image)], [self.template])
+            prediction = self.conclude(sight, probability)
+        self.refine(sight)
+        return prediction
+
+    # The parts of `track` between the networks, so that several targets can go through these at once.
+
+    @property
+    def template(self) -> Template:
+        """What the segmentation network compares the target's crops with."""
+        return self._segmenter.template
+
+    def check(self, image: Image) -> None:
+        """Refuse a frame that cannot be tracked, before anything is changed by it.
+
+        Raises:
+            InputError: `initialize` was not called, or the frame is of another size than the first one.
+        """
         if self._frame == 0:
             raise InputError("the tracker has no target yet; call initialize first")
         if image.shape[:2] != self._image_size:
             (h, w), (fh, fw) = self._image_size, image.shape[:2]
             raise InputError(f"the frame is {fw} x {fh}, the first one {w} x {h}; frames must keep their size")
-        c = self.config
+
+    def look(self, frame: torch.Tensor) -> torch.Tensor:
+        """The localisation patch (1 x 3 x 256 x 256) of a frame (1 x 3 x H x W) that was checked."""
         self._frame += 1
-        sample_position, sample_scale = self._position, self._scale
-        with self.model.between_networks():
-            frame = image_tensor(image, self.model.device)
-            patch = localization_patch(frame, sample_position, sample_scale, c.gem_patch_size)
-            features = self.model.gem_features(patch)  # 1 x C x 16 x 16
-            found = localize(self._gem.score(features), sample_scale, self._size, c)
-            uncertainty = self._history.observe(found)
-            moved = self._inside(sample_position, found.displacement)
-            trusted = uncertainty < c.uncertainty_update
-            if trusted:
-                self._rescale(self._scale)
-                self._position = self._keep_visible(moved)
-            segmentation = self._segment(image, moved, uncertainty)
-            if trusted:
-                self._remember(features, sample_position, sample_scale, found.flag)
-        if found.flag == Flag.HARD_NEGATIVE or (self._frame - 1) % c.update_interval == 0:
+        return localization_patch(frame, self._position, self._scale, self.config.gem_patch_size)
+
+    def locate(self, features: torch.Tensor) -> Sight:
+        """GEM's answer from the patch's features (1 x C x 16 x 16), and whether and where it is worth a mask."""
+        c = self.config
+        position, scale = self._position, self._scale
+        found = localize(self._gem.score(features), scale, self._size, c)
+        uncertainty = self._history.observe(found)
+        moved = self._inside(position, found.displacement)
+        trusted = uncertainty < c.uncertainty_update
+        if trusted:
+            self._rescale(scale)
+            self._position = self._keep_visible(moved)
+        crop = None
+        if self._segmentation and (uncertainty < c.uncertainty_segment or self._output is Output.MASK):
+            crop = self._segmenter.crop((moved[1], moved[0]), (self._size[1], self._size[0]))
+        return Sight(features, position, scale, found.flag, uncertainty, trusted, moved, crop)
+
+    def conclude(self, sight: Sight, probability: NDArray[np.float32] | None) -> Prediction:
+        """The answer for the frame; the mask moves position and scale, and GEM's memory takes the frame.
+
+        Args:
+            sight: from `locate`.
+            probability: S x S of the target in the sight's crop; None where it has none.
+        """
+        segmentation = None
+        if sight.crop is None or probability is None:
+            self._position = sight.moved
+        else:
+            segmentation = self._segmenter.judge(sight.crop, probability, sight.uncertainty)
+            self._follow_mask(segmentation, sight.moved)
+        if sight.trusted:
+            self._remember(sight)
+        return self._predict(segmentation, sight.uncertainty)
+
+    def refine(self, sight: Sight) -> None:
+        """Refine the online model where this frame asks for it, or enough frames went by."""
+        if sight.flag == Flag.HARD_NEGATIVE or (self._frame - 1) % self.config.update_interval == 0:
             self._gem.update()
-        return self._predict(segmentation, uncertainty)
 
     def _inside(self, position: Pair, displacement: Pair) -> Pair:
         """A new position, clamped into the image."""
@@ -174,21 +249,14 @@ class D3STracker(Tracker):
         self._scale = min(max(scale, low), high)
         self._size = (base_h * self._scale, base_w * self._scale)
 
-    def _segment(self, image: Image, moved: Pair, uncertainty: float) -> Segmentation | None:
-        """Segment at GEM's answer and let the mask move position and scale."""
-        c = self.config
-        worth = uncertainty < c.uncertainty_segment or self._output is Output.MASK
-        if not (worth and self._segmentation):
+    def _follow_mask(self, mask: Segmentation, moved: Pair) -> None:
+        """Let the mask move position and scale, from GEM's answer."""
+        if mask.corners is None:
             self._position = moved
-            return None
-        result = self._segmenter(image, (moved[1], moved[0]), (self._size[1], self._size[0]), uncertainty)
-        if result.corners is None:
-            self._position = moved
-        if result.center is not None:
-            self._position = (result.center[1], result.center[0])
-        if result.size is not None:
-            self._follow_size(result.size)
-        return result
+        if mask.center is not None:
+            self._position = (mask.center[1], mask.center[0])
+        if mask.size is not None:
+            self._follow_size(mask.size)
 
     def _follow_size(self, size: float) -> None:
         """Move the scale towards that of a target of sqrt(w h) = size pixels, a step at most."""
@@ -198,12 +266,12 @@ class D3STracker(Tracker):
             step = c.scale_step_mask_mode if self._output is Output.MASK else c.scale_step
             self._scale = min(max(wanted, self._scale * (1 - step)), self._scale * (1 + step))
 
-    def _remember(self, features: torch.Tensor, at: Pair, scale: float, flag: Flag) -> None:
+    def _remember(self, sight: Sight) -> None:
         """Let the frame into GEM's memory."""
         c = self.config
-        label = self._labels(self._label_center(at, scale)[None])[0]
-        hard = flag == Flag.HARD_NEGATIVE
-        self._gem.add(features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
+        label = self._labels(self._label_center(sight.position, sight.scale)[None])[0]
+        hard = sight.flag == Flag.HARD_NEGATIVE
+        self._gem.add(sight.features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
 
     def _predict(self, found: Segmentation | None, uncertainty: float) -> Prediction:
         height, width = self._image_size

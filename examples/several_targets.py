@@ -3,8 +3,9 @@
     python examples/several_targets.py bag.mp4 205,151,17,50 40,60,30,30 bag-tracked.mp4
 
 The boxes are left, top, width and height in the first frame, in pixels counted from 0. The networks are loaded once:
-`follow` gives each target a fork of the tracker. For targets that begin later, or are corrected on the way, see
-`Follower` in d3s_vot/video/follow.py.
+`follow` gives each target a fork of the tracker, and all of them share the work of a frame. For targets that begin
+later, or are corrected on the way, see `Follower` in d3s_vot/video/follow.py; for frames from elsewhere,
+`d3s_vot.track_together`.
 """
 
 from __future__ import annotations

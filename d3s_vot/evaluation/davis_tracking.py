@@ -1,4 +1,4 @@
-"""Tracking the objects of a DAVIS sequence, each by itself, and joining their masks."""
+"""Tracking the objects of a DAVIS sequence, together but none knowing of the others, and joining their masks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from d3s_vot.evaluation.benchmark import Network
 from d3s_vot.evaluation.davis_data import DavisSequence, Labels, encode_labels, read_labels
 from d3s_vot.evaluation.jobs import Place
 from d3s_vot.images import read_image
+from d3s_vot.together import track_together
 
 Load = Callable[[str, str, Path | None, str], Tracker]  # weights, device, trunk, preset; see `load_tracker`
 
@@ -56,7 +57,7 @@ def merge(predictions: Mapping[int, Prediction], height: int, width: int) -> Lab
 
 
 class ObjectTrackers:
-    """Several targets in one video, one fork of a tracker each; none knows of the others.
+    """Several targets in one video, one fork of a tracker each; they share their network's work and nothing else.
 
     Args:
         tracker: whose network they share; stays as it is.
@@ -78,8 +79,8 @@ class ObjectTrackers:
 
     def track(self, image: NDArray[np.uint8]) -> Labels:
         """The objects on the next frame, H x W."""
-        predictions = {number: tracker.track(image) for number, tracker in self._trackers.items()}
-        return merge(predictions, *image.shape[:2])
+        predictions = track_together(list(self._trackers.values()), image)
+        return merge(dict(zip(self._trackers, predictions, strict=True)), *image.shape[:2])
 
 
 def track_davis(tracker: Tracker, sequence: DavisSequence) -> DavisTrack:

@@ -1,4 +1,4 @@
-"""Several targets in one video, frame by frame: a tracker each, all on one network."""
+"""Several targets in one video, frame by frame: a tracker each, all on one network, which they go through together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from d3s_vot.base import Prediction, Tracker
 from d3s_vot.crops import Crop
 from d3s_vot.errors import InputError
 from d3s_vot.regions import Mask, Region, rasterize
+from d3s_vot.together import TargetError, track_together
 from d3s_vot.video.sources import Frame, Source, Start
 
 Answers = list[Prediction | None]
@@ -64,12 +65,21 @@ class Follower:
 
         Raises:
             InputError: the image cannot be used.
+            Exception: what a target's tracker raised, after the others have done the frame; it keeps its last answer.
         """
-        for k, tracker in self._trackers.items():
-            if image is None:
-                self._answers[k] = replace(self._answers[k], confidence=0.0, visible=False)
-            else:
-                self._answers[k] = tracker.track(image)
+        if image is None:
+            for k, answer in self._answers.items():
+                self._answers[k] = replace(answer, confidence=0.0, visible=False)
+            return self.answers
+        found: Answers
+        errors: list[Exception] = []
+        try:
+            found = [*track_together(list(self._trackers.values()), image)]
+        except TargetError as error:
+            found, errors = error.answers, list(error.errors.values())
+        self._answers |= {k: answer for k, answer in zip(self._trackers, found, strict=True) if answer is not None}
+        if errors:
+            raise errors[0]
         return self.answers
 
     @property

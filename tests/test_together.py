@@ -1,0 +1,190 @@
+"""Several targets at once: the answers of each by itself, for the work that is counted here."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from matching import Matching
+from scenes import scene
+
+from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, Tracker, load_tracker, model, track_together
+from d3s_vot.backbones import Trunk
+from d3s_vot.network import SegmentationNetwork
+from d3s_vot.regions import Region, box_iou
+from d3s_vot.together import TargetError
+from d3s_vot.video.follow import Follower
+
+FRAMES, BLANK = 8, 6  # on the blank frame two of the targets get no mask
+HEIGHT, WIDTH = 120, 160
+
+
+@pytest.fixture(scope="module")
+def shipped() -> D3STracker:
+    return load_tracker("D3S", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def begun(shipped: D3STracker) -> list[D3STracker]:
+    """On the first frame of the scene, for `targets`; make `copies` of them."""
+    return forks(shipped, targets())
+
+
+@pytest.fixture(params=[1, 27])
+def crops_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """As on a CPU and as on a GPU."""
+    monkeypatch.setitem(model.CROP_CHUNK, "cpu", request.param)
+    return int(request.param)
+
+
+def targets() -> list[Region]:
+    """Of each kind, on and beside the disc; four, so that there is more than one chunk of patches."""
+    disc = cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (40, 50), 15, 1, -1)
+    return [scene(0)[1], Box(90, 70, 30, 30), scene(0)[1].polygon, Mask(disc > 0)]
+
+
+def forks(tracker: D3STracker, regions: list[Region]) -> list[D3STracker]:
+    begun = [tracker.fork() for _ in regions]
+    for fork, region in zip(begun, regions, strict=True):
+        fork.initialize(scene(0)[0], region)
+    return begun
+
+
+def copies(trackers: list[D3STracker]) -> list[D3STracker]:
+    """The same states again, on the same model: initialisation takes as long as many frames."""
+    return [copy.deepcopy(tracker, {id(tracker.model): tracker.model}) for tracker in trackers]
+
+
+def assert_same(together: Prediction, alone: Prediction) -> None:
+    assert np.abs(np.subtract(together.polygon.points, alone.polygon.points)).max() < 0.01
+    assert (together.mask ^ alone.mask).sum() <= 2
+    assert together.confidence == pytest.approx(alone.confidence, abs=1e-4)
+    assert (together.visible, type(together.region)) == (alone.visible, type(alone.region))
+
+
+def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_once: int) -> None:
+    alone, joint = copies(begun), copies(begun)
+    for t in range(1, FRAMES):
+        image = scene(t)[0] if t != BLANK else np.full_like(scene(t)[0], 90)
+        answers = track_together(joint, image)
+        for together, tracker in zip(answers, alone, strict=True):
+            assert_same(together, tracker.track(image))
+        assert [answer.crop is None for answer in answers] == [t == BLANK, False, t == BLANK, False]
+        assert box_iou(answers[0].box, scene(t)[1]) > 0.6 or t >= BLANK
+
+
+def test_answers_of_the_preset_fast() -> None:
+    pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
+    alone = forks(load_tracker("D3S", "cpu", preset="fast"), targets())
+    joint = copies(alone)
+    for t in range(1, 4):
+        for together, tracker in zip(track_together(joint, scene(t)[0]), alone, strict=True):
+            assert_same(together, tracker.track(scene(t)[0]))
+
+
+def test_uploads_and_passes_are_counted(
+    begun: list[D3STracker], crops_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frame goes to the device once; three targets go through each network as one batch, if that is fast."""
+    counts: Counter[str] = Counter()
+    upload = torch.from_numpy
+
+    def counted_upload(array: np.ndarray) -> torch.Tensor:
+        counts["uploads"] += array.shape[-3:] == (HEIGHT, WIDTH, 3)
+        return upload(array)
+
+    def count(owner: type[torch.nn.Module], label: Callable[[Any], str]) -> None:
+        forward = owner.forward
+
+        def counted(module: torch.nn.Module, x: Any, *more: Any) -> Any:
+            counts[label(x)] += 1
+            return forward(module, x, *more)
+
+        monkeypatch.setattr(owner, "forward", counted)
+
+    monkeypatch.setattr(torch, "from_numpy", counted_upload)
+    count(Trunk, lambda images: f"trunk {len(images)} x {images.shape[-1]}")
+    count(SegmentationNetwork, lambda features: f"network {len(features[16])}")
+    three = copies(begun[:3])
+    crops = {"trunk 1 x 384": 3} if crops_at_once == 1 else {"trunk 3 x 384": 1}
+    for t in range(1, 4):
+        counts.clear()
+        track_together(three, scene(t)[0])
+        assert counts == {"uploads": 1, "trunk 3 x 256": 1, "network 3": 1, **crops}
+    counts.clear()
+    track_together(copies(begun), scene(1)[0])
+    assert (counts["uploads"], counts["trunk 3 x 256"], counts["trunk 1 x 256"]) == (1, 1, 1)
+    assert (counts["network 3"], counts["network 1"]) == (1, 1)
+
+
+def test_no_target_and_trackers_of_other_kinds(begun: list[D3STracker]) -> None:
+    assert track_together([], scene(0)[0]) == []
+    first, second, other = *copies(begun[:1]), copy.deepcopy(begun[0]), Matching()
+    assert first.model is not second.model
+    other.initialize(*scene(0))
+    answers = track_together([other, first, second], scene(1)[0])
+    assert all(box_iou(answer.box, scene(1)[1]) > 0.6 for answer in answers)
+    assert_same(answers[1], answers[2])
+
+
+def test_a_refused_frame_leaves_all_as_they_are(begun: list[D3STracker]) -> None:
+    alone, joint = copies(begun[:2]), copies(begun[:2])
+    for wrong, image, message in (
+        (joint, scene(1)[0][:100], "keep their size"),
+        (joint, scene(1)[0][..., 0], "grey"),
+        ([*joint, joint[0].fork()], scene(1)[0], "no target yet"),
+        ([*joint, joint[0]], scene(1)[0], "given twice"),
+    ):
+        with pytest.raises(InputError, match=message):
+            track_together(wrong, image)
+    for together, tracker in zip(track_together(joint, scene(1)[0]), alone, strict=True):
+        assert_same(together, tracker.track(scene(1)[0]))
+
+
+def test_a_target_that_fails_does_not_take_the_others_along(
+    begun: list[D3STracker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, good, bad = (copies([begun[k]])[0] for k in (0, 0, 1))
+
+    def fail(*_: object) -> None:
+        raise ArithmeticError("no scale")
+
+    for t, part in enumerate(("look", "locate", "conclude", "refine"), start=1):
+        with monkeypatch.context() as patch, pytest.raises(TargetError) as caught:
+            patch.setattr(bad, part, fail)
+            track_together([bad, good], scene(t)[0])
+        error = pickle.loads(pickle.dumps(caught.value))  # as from a process of workers
+        assert str(error) == "target 1 of 2 could not be tracked, initialise it anew: ArithmeticError: no scale"
+        assert list(error.errors) == [0] and error.answers[0] is None
+        assert_same(error.answers[1], alone.track(scene(t)[0]))
+    bad.initialize(*scene(4))
+    answers = track_together([bad, good], scene(5)[0])
+    assert box_iou(answers[0].box, scene(5)[1]) > 0.6
+    assert_same(answers[1], alone.track(scene(5)[0]))
+
+
+def test_a_follower_goes_on_with_the_others() -> None:
+    class Once(Matching):
+        def track(self, image: np.ndarray) -> Prediction:
+            if self._finder.region.box.w > 40:
+                raise ArithmeticError("too wide")
+            return super().track(image)
+
+        def fork(self) -> Tracker:
+            return Once()
+
+    follower = Follower(Once())
+    image, box = scene(0)
+    first = [follower.set_target(k, image, region) for k, region in enumerate((Box(60, 20, 50, 30), box))]
+    with pytest.raises(ArithmeticError, match="too wide"):
+        follower.track(scene(1)[0])
+    assert follower.answers[0] is first[0] and follower.answers[1] is not first[1]
+    follower.set_target(0, scene(1)[0], scene(1)[1])
+    assert all(answer and box_iou(answer.box, scene(2)[1]) > 0.8 for answer in follower.track(scene(2)[0]))
