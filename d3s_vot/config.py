@@ -6,7 +6,7 @@ patch they belong to unless said otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,30 @@ class D3SConfig:
     fit_min_area_ratio: float = 0.1  # R1 over R0
     fit_max_area_ratio: float = 2.5
 
+    # Boxes against the given one (ours; see calibration.py)
+    box_calibration: float = 0.0  # part of the first frame's difference by which boxes are corrected; 0: published
+    calibration_max_ratio: float = 1.5  # of a side
+    calibration_max_shift: float = 0.25  # of a side
+
     @classmethod
     def published(cls) -> D3SConfig:
         """The constants of the published system."""
         return cls()
 
+    @classmethod
+    def calibrated(cls) -> D3SConfig:
+        """Boxes corrected by half of what the first mask's box differs from the given one; for the shipped weights."""
+        return cls(box_calibration=0.5)
+
+    def changes(self) -> dict[str, float | int]:
+        """The constants that differ from the published ones, by name."""
+        return {k: v for k, v in asdict(self).items() if v != getattr(D3SConfig, k)}
+
     @property
     def gem_feature_size(self) -> int:
         """Side of the feature map of a search patch."""
         return self.gem_patch_size // self.gem_stride
+
+
+# Rules by name; those of a checkpoint are in its metadata.
+RULES = {"published": D3SConfig.published(), "calibrated": D3SConfig.calibrated()}

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from d3s_vot.calibration import Calibration
 from d3s_vot.crops import Crop, Image
 from d3s_vot.fit import fit_axis_aligned, fit_rotated, largest_contour, min_area_corners
 from d3s_vot.model import D3SModel
+from d3s_vot.regions import Box
 
 
 class Output(Enum):
@@ -52,6 +54,12 @@ def area_preserving_box(corners: NDArray) -> tuple[float, float]:
     return float(s * span[0] + 1), float(s * span[1] + 1)
 
 
+def mask_box(corners: NDArray) -> Box:
+    """The box of 4 x 2 corners, which are pixels of a mask's edge: it is one wider than their distance."""
+    (x, y), (w, h) = corners.min(axis=0), np.ptp(corners, axis=0)
+    return Box(float(x), float(y), float(w) + 1, float(h) + 1)
+
+
 class Segmenter:
     """Template and mask history of one target.
 
@@ -62,9 +70,11 @@ class Segmenter:
         wh: its size in pixels of the image.
         mask: H x W bool, the target's mask, or its filled polygon where it was given as one.
         output: form of the target.
+        box: its box.
 
     Attributes:
         template: what the network compares the crops of later frames with.
+        calibration: how that box lies about that of the first frame's mask.
     """
 
     def __init__(
@@ -75,6 +85,7 @@ class Segmenter:
         wh: tuple[float, float],
         mask: NDArray[np.bool_],
         output: Output,
+        box: Box,
     ) -> None:
         self._config, self._output = model.config, output
         c = self._config
@@ -91,6 +102,12 @@ class Segmenter:
             marked = around * (first > c.mask_threshold)
         self.template = model.encode_template(features, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
+        self.calibration = Calibration()
+        if output is Output.BOX and c.box_calibration:
+            seen = self._contour(model.probability(features, self.template)[0])
+            if seen is not None:
+                found = mask_box(crop.to_image(self._fit(_filled(seen, marked.shape), min_area_corners(seen))))
+                self.calibration = Calibration.between(found, box, c)
 
     def crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
         """Where to segment a frame, from the (x, y) of GEM's answer and the target's size in it."""
@@ -106,16 +123,15 @@ class Segmenter:
             uncertainty: of GEM's answer.
         """
         c = self._config
-        threshold = c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
-        mask = (probability > threshold).astype(np.uint8)
-        contour = largest_contour(mask)
-        area = 0.0 if contour is None else float(cv2.contourArea(contour))
-        if contour is None or area <= c.min_mask_area:
+        contour = self._contour(probability)
+        if contour is None:
             return Segmentation(crop, np.zeros_like(probability))
+        area = float(cv2.contourArea(contour))
+        mask = probability > self._threshold
         if self._output is not Output.MASK:
-            cv2.drawContours(mask := np.zeros_like(mask), [contour], -1, 1, thickness=-1)
+            mask = _filled(contour, mask.shape)
             # Holes belong to the target now, so they get the least probability that says so.
-            probability = np.where(mask > 0, np.maximum(probability, threshold + 1e-3), 0).astype(np.float32)
+            probability = np.where(mask, np.maximum(probability, self._threshold + 1e-3), 0).astype(np.float32)
         rectangle = min_area_corners(contour)  # R0, 4 x 2
         mean_area = fmean(self._areas)
         change = abs(mean_area - area) / max(mean_area, 1.0)  # q
@@ -130,12 +146,30 @@ class Segmenter:
             corners = crop.to_image(self._fit(mask, rectangle))
         return Segmentation(crop, probability, corners, center_found, size)
 
-    def _fit(self, mask: NDArray[np.uint8], rectangle: NDArray) -> NDArray:
+    @property
+    def _threshold(self) -> float:
+        c = self._config
+        return c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
+
+    def _contour(self, probability: NDArray[np.float32]) -> NDArray | None:
+        """Outline of the largest part of the mask, or None where that is too small to be believed."""
+        contour = largest_contour((probability > self._threshold).astype(np.uint8))
+        believed = contour is not None and cv2.contourArea(contour) > self._config.min_mask_area
+        return contour if believed else None
+
+    def _fit(self, mask: NDArray[np.bool_], rectangle: NDArray) -> NDArray:
         """R1 where its area is comparable with R0's, else R0; 4 x 2 in the crop."""
         c = self._config
-        fitted = fit_axis_aligned(mask) if self._output is Output.BOX else fit_rotated(mask > 0, c)
+        fitted = fit_axis_aligned(mask) if self._output is Output.BOX else fit_rotated(mask, c)
         ratio = _area(fitted) / max(_area(rectangle), 1e-6)
         return fitted if c.fit_min_area_ratio <= ratio <= c.fit_max_area_ratio else rectangle
+
+
+def _filled(contour: NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The mask (H x W) within a contour."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.drawContours(mask, [contour], -1, 1, thickness=-1)
+    return mask > 0
 
 
 def _area(corners: NDArray) -> float:

@@ -26,7 +26,7 @@ from d3s_vot.localize import Flag, ScoreHistory, localize
 from d3s_vot.model import D3SModel, load_model
 from d3s_vot.network import Template
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
-from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
+from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box, mask_box
 
 Pair = tuple[float, float]
 
@@ -125,7 +125,7 @@ class D3STracker(Tracker):
         self._base_size: Pair = (self._size[0] / self._scale, self._size[1] / self._scale)
         self._history = ScoreHistory(c)
         self._gem = self._learn(image)
-        self._segmenter = Segmenter(self.model, image, center, wh, filled, self._output)
+        self._segmenter = Segmenter(self.model, image, center, wh, filled, self._output, target.box)
 
     def _learn(self, image: Image) -> GEM:
         """The online model from the augmented samples of the first frame."""
@@ -277,11 +277,10 @@ class D3STracker(Tracker):
         height, width = self._image_size
         shape: Box | Polygon
         if found is not None and found.corners is not None:
-            shape = Polygon(found.corners)
             if self._output is Output.BOX:
-                # The corners are pixels of the mask's edge, so the box is one wider than their distance.
-                box = shape.box
-                shape = Box(box.x, box.y, box.w + 1, box.h + 1)
+                shape = self._segmenter.calibration.correct(mask_box(found.corners))
+            else:
+                shape = Polygon(found.corners)
         else:
             shape = Box.from_center(self._position[1], self._position[0], self._size[1], self._size[0])
         c = self.config

@@ -185,8 +185,23 @@ def test_ignored_pixels_have_no_gradient_and_no_say(items, tmp_path):
     batch["weight"][:, :, :40] = 0
     other = batch | {"mask": batch["mask"].clone()}
     other["mask"][:, :, :40] = 1 - other["mask"][:, :, :40]
-    (a, weight_a), (b, weight_b) = run.task.eval().loss(batch), run.task.eval().loss(other)
-    assert a.item() == b.item() and weight_a == weight_b == 2 * batch["weight"].sum()
+    assert torch.equal(run.task.eval().loss(batch), run.task.loss(other))
+
+
+def test_the_loss_is_cross_entropy_and_dice(items, tmp_path):
+    run = trainer(SMALL, items, tmp_path)
+    batch = first_batch(run)
+    batch["weight"][1] = 0  # a pair without a target that shows
+    task = run.task.eval()
+    logits, mask = task(batch)[0].detach().double().numpy(), batch["mask"][0, 0].double().numpy()
+    answers = 1 / (1 + np.exp(-logits))  # 2 x S x S
+    truth = np.stack([mask, 1 - mask])
+    entropy = -(truth * np.log(answers) + (1 - truth) * np.log(1 - answers)).mean()
+    found = 1 / (1 + np.exp(logits[1] - logits[0]))
+    dice = 1 - (2 * (found * mask).sum() + 20) / (found.sum() + mask.sum() + 20)
+    assert task.loss(batch).tolist() == pytest.approx([entropy + dice, 0], rel=1e-4)
+    task.dice = 0.0  # as published
+    assert task.loss(batch).tolist() == pytest.approx([entropy, 0], rel=1e-4)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(items, tmp_path):

@@ -105,7 +105,7 @@ class TrainConfig:
     step_iterations: int = 15_000
     step_factor: float = 0.2
     weight_decay: float = 0.0
-    balance: float = 1.0  # weight of the target's pixels at the start, falling evenly to 1 at half of the run
+    dice: float = 0.0  # weight of the soft Dice loss beside the binary cross-entropy
     gain: float = 1.0  # of the last batch norm at the start: the spread of the first logits
     prior: float = 0.0  # its offset at the start: the logit of background, and minus that of the target
     clip: float = 5.0  # norm of the gradient
@@ -116,6 +116,7 @@ class TrainConfig:
     log_every: int = 50  # iterations
     validation_pairs: int = 300
     checkpoint_minutes: float = 5.0
+    rules: str = "published"  # of the tracker, for the weights' metadata: a name of d3s_vot.config.RULES
     pairs: PairConfig = PairConfig()
 
     def shortened(self, iterations: int) -> TrainConfig:
@@ -130,12 +131,13 @@ class TrainConfig:
         )
 
 
-# "quick" is an hour and a half on two CPU cores. A target covers a twentieth of its crop: from unit logits and
-# with equal weights the network first takes some 1,500 steps of 16 pairs to see background everywhere.
+# "quick" is an hour and a half on two CPU cores. A target covers a twentieth of its crop: from unit logits and by
+# cross-entropy alone the network first takes some 1,500 steps of 16 pairs to see background everywhere.
 SCHEDULES: dict[str, TrainConfig] = {
     "published": TrainConfig(ema=0.0),
     "quick": TrainConfig(
         iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=4e-3, warmup=100, decay="cosine",
-        weight_decay=1e-4, balance=5.0, gain=2.0, prior=2.5,
+        weight_decay=1e-4, dice=1.0, gain=2.0, prior=2.5, ema=0.99,
+        rules="calibrated",
     ),
 }  # fmt: skip

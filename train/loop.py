@@ -26,7 +26,7 @@ from train.interrupt import StopSignals
 from train.items import Item
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
-from train.schedule import balance, rate
+from train.schedule import rate
 from train.state import commit, describe_data, fingerprint, load_state, save_state
 from train.task import Segmentation
 from train.validation import Validation
@@ -160,8 +160,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * group["share"] * rate(self.config, self.iteration)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            total, weight = self.task.loss(batch, balance(self.config, self.iteration))
-        loss = total / self.group.sum(weight.detach()).clamp(min=1)
+            loss = self.task.loss(batch).sum() / self.config.batch
         self.optimizer.zero_grad()
         loss.backward()
         self.group.sum_gradients(self.parameters)
@@ -233,7 +232,7 @@ class Trainer:
             "seconds": round(self._seconds()),
             "pairs_per_second": round(self.iteration * self.config.batch / max(self._seconds(), 1e-6), 1),
         }
-        checkpoint = cast(Segmentation, self.average.module).checkpoint(self.provenance | facts)
+        checkpoint = cast(Segmentation, self.average.module).checkpoint(self.provenance | facts, self.config.rules)
         save_checkpoint(self.output / WEIGHTS, checkpoint)
         self.report.end()
         log.info("done: validation IoU %s, weights in %s", iou, self.output / WEIGHTS)

@@ -1,4 +1,4 @@
-"""What changes from step to step: the learning rate, and how much the target's pixels count."""
+"""What changes from step to step: the learning rate."""
 
 from __future__ import annotations
 
@@ -21,13 +21,3 @@ def rate(config: TrainConfig, iteration: int) -> float:
         return config.step_factor ** (iteration // config.step_iterations)
     done = (iteration - config.warmup) / max(config.iterations - config.warmup, 1)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-def balance(config: TrainConfig, iteration: int) -> float:
-    """Weight of the target's pixels in a step.
-
-    >>> from train.config import TrainConfig
-    >>> [balance(TrainConfig(iterations=100, balance=5), n) for n in (0, 25, 50, 99)]
-    [5.0, 3.0, 1.0, 1.0]
-    """
-    return 1 + (config.balance - 1) * max(0.0, 1 - 2 * iteration / config.iterations)

@@ -13,12 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from d3s_vot.backbones import Trunk, create_trunk
+from d3s_vot.config import RULES
 from d3s_vot.network import SegmentationNetwork, location_channel
 from d3s_vot.weights import HEAD, TRUNK, Checkpoint
 from train.config import TrainConfig
 from train.feed import Batch
 from train.parallel import synchronize_batch_norm
 from train.trunk import create_trainable_trunk, trunk_tensors
+
+SMOOTH = 20.0  # pixels, so that a target of a few pixels does not outweigh the batch
 
 
 class Segmentation(nn.Module):
@@ -30,14 +33,20 @@ class Segmentation(nn.Module):
         network: the segmentation network.
         trunk: frozen, or from `create_trainable_trunk`.
         tuned: whether the trunk learns.
+        dice: weight of the soft Dice loss.
         trunk_weights: file of the trunk's ImageNet weights, if it came from one.
     """
 
     def __init__(
-        self, network: SegmentationNetwork, trunk: Trunk, tuned: bool = False, trunk_weights: Path | None = None
+        self,
+        network: SegmentationNetwork,
+        trunk: Trunk,
+        tuned: bool = False,
+        dice: float = 0.0,
+        trunk_weights: Path | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.tuned, self.trunk_weights = network, tuned, trunk_weights
+        self.network, self.tuned, self.dice, self.trunk_weights = network, tuned, dice, trunk_weights
         self.tuned_trunk = trunk if tuned else None
         self._frozen = None if tuned else (trunk,)  # in a tuple, where modules do not look for parts of them
 
@@ -61,7 +70,7 @@ class Segmentation(nn.Module):
         if processes > 1:
             network = synchronize_batch_norm(network, device)
         trunk = trunk.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(cast(SegmentationNetwork, network.to(device)), trunk, config.tune_trunk, trunk_weights)
+        return cls(cast(SegmentationNetwork, network.to(device)), trunk, config.tune_trunk, config.dice, trunk_weights)
 
     @property
     def trunk(self) -> Trunk:
@@ -81,17 +90,23 @@ class Segmentation(nn.Module):
             template, search = self.trunk(batch["template"]), self.trunk(batch["search"])
         return self.network(search, self.network.encode_template(template, batch["template_mask"]), location).float()
 
-    def loss(self, batch: Batch, balance: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Sum of the weighted binary cross-entropies of both channels, and the sum of their weights.
+    def loss(self, batch: Batch) -> Tensor:
+        """Binary cross-entropy of both channels, a mean over the pixels that count, and soft Dice: B.
+
+        Cross-entropy adds up pixels, so small targets hardly matter to it; Dice is a share of each pair's own.
 
         Args:
             batch: rendered, on the device.
-            balance: weight of the target's pixels; that of the others is 1.
         """
-        target = torch.cat([batch["mask"], 1 - batch["mask"]], dim=1)  # B x 2 x S x S
-        each = F.binary_cross_entropy_with_logits(self(batch), target, reduction="none")  # B x 2 x S x S
-        weight = batch["weight"] * (1 + (balance - 1) * batch["mask"])  # B x 1 x S x S
-        return (each * weight).sum(), 2 * weight.sum()
+        logits, mask, weight = self(batch), batch["mask"], batch["weight"]  # B x 2 x S x S, B x 1 x S x S
+        target = torch.cat([mask, 1 - mask], dim=1)  # B x 2 x S x S
+        each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")  # B x 2 x S x S
+        loss = _total(each * weight) / (2 * _total(weight)).clamp(min=1)  # B
+        if self.dice:
+            found = logits.softmax(dim=1)[:, :1] * weight  # B x 1 x S x S
+            both, either = _total(found * mask), _total(found) + _total(mask * weight)  # B
+            loss = loss + self.dice * (1 - (2 * both + SMOOTH) / (either + SMOOTH))
+        return loss
 
     def masks(self, batch: Batch) -> Tensor:
         """The predicted targets, B x S x S bool."""
@@ -109,10 +124,21 @@ class Segmentation(nn.Module):
             groups.append({"params": learning, "share": config.trunk_rate})
         return groups
 
-    def checkpoint(self, provenance: dict[str, Any]) -> Checkpoint:
-        """The weights in the package's format; a tuned trunk is among them, and GEM then keeps the ImageNet trunk."""
+    def checkpoint(self, provenance: dict[str, Any], rules: str) -> Checkpoint:
+        """The weights in the package's format; a tuned trunk is among them, and GEM then keeps the ImageNet trunk.
+
+        Args:
+            provenance: for the metadata.
+            rules: name of the tracker's constants.
+        """
+        config = RULES[rules].changes()
         tensors = {HEAD + k: v for k, v in self.network.state_dict().items()}
         if not self.tuned:
-            return Checkpoint.create(tensors, self.trunk.name, provenance)
+            return Checkpoint.create(tensors, self.trunk.name, provenance, config=config)
         tensors |= {TRUNK + k: v for k, v in trunk_tensors(self.trunk, self.trunk_weights).items()}
-        return Checkpoint.create(tensors, self.trunk.name, provenance, gem_trunk=self.trunk.name)
+        return Checkpoint.create(tensors, self.trunk.name, provenance, gem_trunk=self.trunk.name, config=config)
+
+
+def _total(x: Tensor) -> Tensor:
+    """Sum of each pair's numbers: B x ... to B."""
+    return x.flatten(1).sum(dim=1)
