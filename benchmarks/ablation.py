@@ -37,7 +37,7 @@ experiments:
 """
 
 
-def supervised(sequences: Path, weights: Path, preset: str) -> tuple[float, float]:
+def supervised(sequences: Path, weights: Path, preset: str, rules: str) -> tuple[float, float]:
     """Failures over all sequences, and accuracy."""
     program = [sys.executable, "-m", "d3s_vot.cli"]
     with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +45,8 @@ def supervised(sequences: Path, weights: Path, preset: str) -> tuple[float, floa
         text = f"registry:\n  - {registry}\nstack: ./stack.yaml\nsequences: {sequences.resolve()}\n"
         Path(folder, "config.yaml").write_text(text)
         Path(folder, "stack.yaml").write_text(STACK)
-        environment = {**os.environ, "D3S_VOT_WEIGHTS": str(weights.resolve()), "D3S_VOT_PRESET": preset}
+        environment = {**os.environ, "D3S_VOT_WEIGHTS": str(weights.resolve())}
+        environment |= {"D3S_VOT_PRESET": preset, "D3S_VOT_RULES": rules}
         subprocess.run([*program, "evaluate", folder, "D3S"], check=True, env=environment, stdout=subprocess.DEVNULL)
         shown = subprocess.run([*program, "results", folder, "--json"], check=True, capture_output=True, text=True)
     row = json.loads(shown.stdout)
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("sequences", type=Path)
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--preset", default="exact")
+    parser.add_argument("--rules", default="weights")
     options = parser.parse_args()
     writer = csv.writer(sys.stdout)
     names = (options.sequences / "list.txt").read_text().split()
@@ -66,9 +68,9 @@ def main() -> int:
     try:
         for path in options.weights:
             provenance = load_checkpoint(path).provenance
-            tracker = D3STracker(load_model(path, "auto", None, options.preset))
+            tracker = D3STracker(load_model(path, "auto", None, options.preset, options.rules))
             overlaps = [run(tracker.fork(), options.sequences / name)["ao"] for name in names]
-            failures, accuracy = supervised(options.sequences, path, options.preset)
+            failures, accuracy = supervised(options.sequences, path, options.preset, options.rules)
             values = [np.mean(overlaps), failures, accuracy, provenance.get("validation_iou"), *overlaps]
             name = path if path.stem != "head" else path.parent.name
             writer.writerow([name, *(f"{v:.3f}" if isinstance(v, float) else v for v in values)])

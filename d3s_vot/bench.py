@@ -147,8 +147,9 @@ def bench(
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
     versions = ", ".join(f"{name} {result[name]}" for name in ("python", *PACKAGES))
+    threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     lines = [
-        f"{result['trunk']}, preset {result['preset']}, {result['threads']} threads of {result['cores']} cores",
+        f"{result['trunk']}, preset {result['preset']}, {threads} of {result['cores']} cores",
         f"{result['device']}; {versions}",
         f"{result['sequence']}: {result['frames']} frames, {result['fps']:.1f} frames/s with decoding and mask",
         "",

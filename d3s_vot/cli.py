@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from d3s_vot.arguments import whole_number
@@ -198,6 +200,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _messages_shown() -> Iterator[None]:
+    """What the package logs goes to stderr, from what takes long (INFO) upwards."""
+    logger, handler = logging.getLogger("d3s_vot"), logging.StreamHandler()
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -209,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        options.run(options)
+        with _messages_shown():
+            options.run(options)
     except (InputError, CheckpointError) as error:
         print(f"d3s-vot: {error}", file=sys.stderr)
         return 2

@@ -59,7 +59,7 @@ class FastModel(D3SModel):
 
     def __init__(self, model: D3SModel) -> None:
         super().__init__(model.network, model.trunk, model.gem_trunk, model.config, model.device)
-        log.info("compiling the networks for the preset fast")
+        log.info("compiling the networks for the preset fast, which takes some seconds")
         c = self.config
         patch = torch.zeros(1, 3, c.gem_patch_size, c.gem_patch_size)
         crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8)

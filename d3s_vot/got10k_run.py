@@ -39,6 +39,7 @@ except ImportError as error:
     sys.exit(2)
 
 from d3s_vot.arguments import whole_number
+from d3s_vot.config import RULES
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.evaluation import boxsets, davis
 from d3s_vot.evaluation.benchmark import Benchmark, Network
@@ -57,7 +58,7 @@ class D3STracker(Tracker):
 
     Args:
         name: of the folder of results.
-        weights, trunk, device, preset: as in `d3s_vot.load_tracker`.
+        weights, trunk, device, preset, rules: as in `d3s_vot.load_tracker`.
         origin: what the data set's boxes count the top-left pixel as, 1 or 0.
 
     Raises:
@@ -73,10 +74,11 @@ class D3STracker(Tracker):
         device: str = "auto",
         origin: int = 1,
         preset: str = "exact",
+        rules: str = "weights",
     ) -> None:
         super().__init__(name, is_deterministic=True)
         self.origin = origin
-        self._tracker = load_tracker(weights, device, trunk, preset)
+        self._tracker = load_tracker(weights, device, trunk, preset, rules)
 
     def init(self, image: ArrayLike, box: ArrayLike) -> None:
         """Learn the target from the first frame.
@@ -160,6 +162,10 @@ Exit code 0: done; 1: the run or some sequences failed; 2: something given canno
         "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
     )
     tracker.add_argument("--preset", choices=PRESETS, default="exact", help="exact or fast (default: %(default)s)")
+    tracker.add_argument(
+        "--rules", choices=("weights", *RULES), default="weights",
+        help="constants of the tracker; weights: those that the weights were made for (default: %(default)s)",
+    )  # fmt: skip
     place = parser.add_argument_group("where it runs")
     place.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: each worker a GPU in turn, else the CPU)"
@@ -193,7 +199,7 @@ def _run(options: argparse.Namespace) -> None:
             options.root,
             options.output,
             tracker=options.name,
-            network=Network(options.weights, options.trunk, options.preset),
+            network=Network(options.weights, options.trunk, options.preset, options.rules),
             pool=Pool(options.workers, options.threads, options.device, options.ray),
             names=options.sequences,
             restart=options.restart,

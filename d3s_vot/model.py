@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.backbones import CHANNELS, PACKAGED, Trunk, create_trunk
-from d3s_vot.config import D3SConfig
+from d3s_vot.config import RULES, D3SConfig
 from d3s_vot.crops import Image, image_tensor
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.gem import normalize_features
@@ -63,7 +63,11 @@ class D3SModel:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, device: torch.device, trunk_weights: str | Path | None = None
+        cls,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        trunk_weights: str | Path | None = None,
+        rules: str = "weights",
     ) -> D3SModel:
         """Build the networks of a checkpoint.
 
@@ -71,9 +75,11 @@ class D3SModel:
             checkpoint: from `load_checkpoint`.
             device: where they run.
             trunk_weights: file of the ImageNet trunk, where it is neither in the checkpoint nor in a package.
+            rules: as in `load_model`.
 
         Raises:
             CheckpointError: the tensors do not fit the networks.
+            InputError: there are no such rules.
         """
         parts: dict[str, dict[str, Tensor]] = {"segm_predictor": {}, "feature_extractor": {}, "gem_extractor": {}}
         for name, tensor in checkpoint.tensors.items():
@@ -87,8 +93,7 @@ class D3SModel:
 
         trunk = build(checkpoint.trunk, parts["feature_extractor"])
         gem_trunk = build(checkpoint.gem_trunk, parts["gem_extractor"]) if checkpoint.gem_trunk else trunk
-        changes: dict[str, Any] = checkpoint.config
-        config = replace(D3SConfig(), **changes)
+        config = choose_rules(checkpoint, rules)
         network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k)
         try:
             network.load_state_dict({k: v.float() for k, v in parts["segm_predictor"].items()})
@@ -179,11 +184,26 @@ def choose_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
+def choose_rules(checkpoint: Checkpoint, rules: str) -> D3SConfig:
+    """The tracker's constants, by name or those of a checkpoint.
+
+    Raises:
+        InputError: there are no such rules.
+    """
+    if rules == "weights":
+        changes: dict[str, Any] = checkpoint.config
+        return replace(D3SConfig(), **changes)
+    if rules not in RULES:
+        raise InputError(f"there are no rules {rules!r}; use weights, {' or '.join(RULES)}")
+    return RULES[rules]
+
+
 def load_model(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
     trunk_weights: str | Path | None = None,
     preset: str = "exact",
+    rules: str = "weights",
 ) -> D3SModel:
     """Load the networks once, for any number of trackers.
 
@@ -193,15 +213,18 @@ def load_model(
         trunk_weights: file of the ImageNet trunk, for trunks that come from no package.
         preset: "exact" reproduces the reference in float32; "fast" has trunk and segmentation network in half
             precision where the hardware has it, on a CPU through OpenVINO.
+        rules: constants of the tracker: "published", "calibrated" (see `D3SConfig`), or "weights", those that the
+            weights were made for.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another network.
-        InputError: there is no such device or preset, or OpenVINO is missing.
+        InputError: there are no such device, preset or rules, or OpenVINO is missing.
     """
     if preset not in PRESETS:
         raise InputError(f"there is no preset {preset!r}; use {' or '.join(PRESETS)}")
     chosen = choose_device(device)
-    model = D3SModel.from_checkpoint(load_checkpoint(find_weights(os.fspath(weights))), chosen, trunk_weights)
+    checkpoint = load_checkpoint(find_weights(os.fspath(weights)))
+    model = D3SModel.from_checkpoint(checkpoint, chosen, trunk_weights, rules)
     if preset == "fast" and chosen.type == "cpu":
         from d3s_vot.fast import FastModel
 

@@ -87,6 +87,15 @@ class Box:
         """Whether any part of the box lies inside an image of that size."""
         return self.x < width and self.y < height and self.x + self.w > 0 and self.y + self.h > 0
 
+    def inside_image(self, height: int, width: int) -> Box:
+        """The part inside an image of that size.
+
+        Raises:
+            InputError: there is none.
+        """
+        x, y = max(self.x, 0.0), max(self.y, 0.0)
+        return Box(x, y, min(self.x + self.w, width) - x, min(self.y + self.h, height) - y)
+
 
 class Polygon:
     """A polygon of three or more corners, (x, y) in pixels.

@@ -104,10 +104,23 @@ class Segmenter:
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
         self.calibration = Calibration()
         if output is Output.BOX and c.box_calibration:
-            seen = self._contour(model.probability(features, self.template)[0])
-            if seen is not None:
-                found = mask_box(crop.to_image(self._fit(_filled(seen, marked.shape), min_area_corners(seen))))
-                self.calibration = Calibration.between(found, box, c)
+            self.calibration = self._calibrate(crop, model.probability(features, self.template)[0], box, mask.shape)
+
+    def _calibrate(
+        self, crop: Crop, probability: NDArray[np.float32], box: Box, image_size: tuple[int, ...]
+    ) -> Calibration:
+        """The given box against what the first frame's own mask says, as far as the image shows them."""
+        contour = self._contour(probability)
+        if contour is None:
+            return Calibration()
+        mask = _filled(contour, probability.shape)
+        found = mask_box(crop.to_image(self._fit(mask, min_area_corners(contour))))
+        height, width = image_size
+        if not found.overlaps_image(height, width):
+            return Calibration()
+        return Calibration.between(
+            found.inside_image(height, width), box.inside_image(height, width), self._config
+        )
 
     def crop(self, center: tuple[float, float], wh: tuple[float, float]) -> Crop:
         """Where to segment a frame, from the (x, y) of GEM's answer and the target's size in it."""

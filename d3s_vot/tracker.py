@@ -39,9 +39,10 @@ def load_tracker(
     device: str | torch.device = "auto",
     trunk_weights: str | Path | None = None,
     preset: str = "exact",
+    rules: str = "weights",
 ) -> D3STracker:
     """A tracker with its networks loaded; arguments and errors as in `load_model`."""
-    return D3STracker(load_model(weights, device, trunk_weights, preset))
+    return D3STracker(load_model(weights, device, trunk_weights, preset, rules))
 
 
 @dataclass(frozen=True, eq=False)

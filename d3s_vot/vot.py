@@ -7,6 +7,7 @@ Settings are environment variables, all optional:
     D3S_VOT_WEIGHTS: file or name of weights; default: "D3S".
     D3S_VOT_TRUNK: file of the ImageNet trunk, for weights whose trunk comes from no package.
     D3S_VOT_PRESET: "exact" (the default) or "fast".
+    D3S_VOT_RULES: "published", "calibrated" or "weights", those of the weights (the default).
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
     D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: other text than
@@ -61,6 +62,7 @@ class Settings:
     weights: str
     trunk: Path | None
     preset: str
+    rules: str
     device: str
     threads: int | None
     log: Path | None
@@ -80,6 +82,7 @@ class Settings:
             weights=environment.get("D3S_VOT_WEIGHTS") or "D3S",
             trunk=Path(trunk) if (trunk := environment.get("D3S_VOT_TRUNK")) else None,
             preset=environment.get("D3S_VOT_PRESET") or "exact",
+            rules=environment.get("D3S_VOT_RULES") or "weights",
             device=environment.get("D3S_VOT_DEVICE") or "auto",
             threads=None if threads is None else int(threads),
             log=None if log is None else Path(log),
@@ -272,7 +275,8 @@ def serve(settings: Settings) -> int:
 
                 torch.set_num_threads(settings.threads)
                 cv2.setNumThreads(settings.threads)
-            tracker = d3s_vot.load_tracker(settings.weights, settings.device, settings.trunk, settings.preset)
+            s = settings
+            tracker = d3s_vot.load_tracker(s.weights, s.device, s.trunk, s.preset, s.rules)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")
             return 2

@@ -75,7 +75,7 @@ class StandIn:
 
 
 def load_tracker(
-    weights: str = "D3S", device: str = "auto", trunk_weights: object = None, preset: str = "exact"
+    weights: str = "D3S", device: str = "auto", trunk_weights: object = None, preset: str = "exact", rules: str = ""
 ) -> StandIn:
     """Stands in for `d3s_vot.load_tracker`; the environment says how it behaves."""
     if weights != "D3S":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,15 @@ def test_failed_run(
     assert cli.main(["sample"]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("d3s-vot: ") and printed.count("\n") == 1
+
+
+def test_what_takes_long_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("d3s_vot.fast")
+    monkeypatch.setattr(cli, "_sample", lambda _: log.info("compiling"))
+    assert cli.main(["sample"]) == 0
+    assert capsys.readouterr().err == "compiling\n"
+    log.info("compiling in a program")
+    assert capsys.readouterr().err == ""
 
 
 def test_as_a_program(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Drifter(Tracker):
         return Drifter()
 
 
-def drifter(weights: str, device: str, trunk: Path | None, preset: str) -> Drifter:
+def drifter(weights: str, device: str, trunk: Path | None, preset: str, rules: str) -> Drifter:
     return Drifter()
 
 

@@ -14,6 +14,7 @@ import pytest
 import toolkit
 
 from d3s_vot import measures
+from d3s_vot.cli import main
 from d3s_vot.errors import InputError
 from d3s_vot.results import TITLES, cells_of, table
 from d3s_vot.results_charts import success
@@ -87,6 +88,16 @@ def test_self_contained_and_the_same_again(workspace: Path) -> None:
     write_page(workspace, [], workspace / "results.html")
     assert (workspace / "results.html").read_bytes() == first
     assert [path.name for path in workspace.glob("*results.html*")] == ["results.html"]
+
+
+def test_command_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["results", str(workspace), "--html"]) == 0
+    page = (workspace / "results.html").read_bytes()
+    elsewhere = workspace / "page.html"
+    assert main(["results", str(workspace), "StandIn", "--html", str(elsewhere)]) == 0
+    assert elsewhere.read_bytes() == page and "<html" in page.decode()
+    assert main(["results", str(workspace), "--html", "StandIn"]) == 2
+    assert "is no name for a page" in capsys.readouterr().err
 
 
 def test_frames_at_start_failure_and_worst_overlap(workspace: Path) -> None:

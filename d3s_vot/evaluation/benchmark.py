@@ -33,6 +33,7 @@ class Network:
     weights: str = "D3S"
     trunk: Path | None = None
     preset: str = "exact"
+    rules: str = "weights"
 
 
 class Benchmark(ABC, Generic[V, R]):

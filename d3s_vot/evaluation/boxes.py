@@ -23,7 +23,7 @@ from d3s_vot.images import read_image
 from d3s_vot.regions import Box
 from d3s_vot.tracker import load_tracker
 
-Load = Callable[[str, str, Path | None, str], Tracker]  # weights, device, trunk, preset; see `load_tracker`
+Load = Callable[[str, str, Path | None, str, str], Tracker]  # weights, device, trunk, preset, rules; see `load_tracker`
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def follow(
 
 
 def _start(network: Network, load: Load, place: Place) -> Callable[[Sequence], Track]:
-    tracker = load(network.weights, place.device, network.trunk, network.preset)
+    tracker = load(network.weights, place.device, network.trunk, network.preset, network.rules)
     return lambda sequence: follow(tracker, sequence.frames, sequence.truth[0], sequence.origin)
 
 

@@ -19,7 +19,7 @@ from d3s_vot.evaluation.jobs import Place
 from d3s_vot.images import read_image
 from d3s_vot.together import track_together
 
-Load = Callable[[str, str, Path | None, str], Tracker]  # weights, device, trunk, preset; see `load_tracker`
+Load = Callable[[str, str, Path | None, str, str], Tracker]  # weights, device, trunk, preset, rules; see `load_tracker`
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,4 +123,4 @@ def start_worker(network: Network, load: Load, place: Place) -> Callable[[DavisS
         CheckpointError: the weights cannot be used.
         InputError: there is no such device.
     """
-    return partial(track_davis, load(network.weights, place.device, network.trunk, network.preset))
+    return partial(track_davis, load(network.weights, place.device, network.trunk, network.preset, network.rules))

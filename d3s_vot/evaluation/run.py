@@ -23,12 +23,11 @@ import cv2
 import numpy as np
 import torch
 
-from d3s_vot.config import D3SConfig
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation.benchmark import Benchmark, Network, R, V
 from d3s_vot.evaluation.jobs import Failure, Pool, run_jobs
 from d3s_vot.evaluation.store import Manifest, Store
-from d3s_vot.model import choose_device
+from d3s_vot.model import choose_device, choose_rules
 from d3s_vot.progress import Progress
 from d3s_vot.weights import MODELS, find_weights, load_checkpoint
 
@@ -180,7 +179,6 @@ def describe(tracker: str, network: Network, pool: Pool) -> tuple[dict[str, Any]
     """
     path = find_weights(network.weights)
     checkpoint = load_checkpoint(path)
-    changes: dict[str, Any] = checkpoint.config
     settings = {
         "tracker": tracker,
         "weights": _sha256(path),
@@ -195,7 +193,7 @@ def describe(tracker: str, network: Network, pool: Pool) -> tuple[dict[str, Any]
             "opencv": cv2.__version__,
             **_compiler(network),
         },
-        "configuration": asdict(replace(D3SConfig(), **changes)),
+        "configuration": asdict(choose_rules(checkpoint, network.rules)),
     }
     information = {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
