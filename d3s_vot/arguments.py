@@ -1,6 +1,11 @@
-"""Kinds of arguments that several command lines take."""
+"""Arguments that several command lines take."""
 
 from __future__ import annotations
+
+from argparse import _ArgumentGroup
+from pathlib import Path
+
+from d3s_vot.config import PRESETS, RULES
 
 
 def whole_number(text: str) -> int:
@@ -16,3 +21,26 @@ def whole_number(text: str) -> int:
 
 
 whole_number.__name__ = "whole number of 1 or more"  # argparse says "invalid ... value"
+
+
+def add_network(group: _ArgumentGroup) -> None:
+    """Which network tracks, and how: `weights`, `trunk`, `preset`, `rules`, as in `d3s_vot.load_tracker`."""
+    group.add_argument(
+        "--weights", default="D3S", metavar="FILE", help="weights, packaged or a file (default: %(default)s)"
+    )
+    group.add_argument(
+        "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
+    )
+    group.add_argument(
+        "--preset", choices=PRESETS, default="exact", help="fast: in half precision (default: %(default)s)"
+    )
+    group.add_argument(
+        "--rules", choices=("weights", *RULES), default="weights",
+        help="constants of the tracker; weights: those that the weights were made for (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_place(group: _ArgumentGroup) -> None:
+    """Where it runs: `device`, `threads`."""
+    group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    group.add_argument("--threads", type=whole_number, metavar="N", help="CPU threads (default: PyTorch's choice)")

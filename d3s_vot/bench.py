@@ -10,13 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from d3s_vot.errors import InputError
 from d3s_vot.images import read_image
-from d3s_vot.model import D3SModel, load_model
+from d3s_vot.model import D3SModel, load_model, use_threads
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.timing import Stopwatch, stage
 from d3s_vot.tracker import D3STracker
@@ -121,6 +120,7 @@ def bench(
     weights: str = "D3S",
     trunk: Path | None = None,
     preset: str = "exact",
+    rules: str = "weights",
     device: str = "auto",
     threads: int | None = None,
     frames: int | None = None,
@@ -130,11 +130,9 @@ def bench(
     Raises:
         D3SError: weights, device, preset or sequence cannot be used.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-    model = load_model(weights, device, trunk, preset)
-    setting = {"preset": preset, **machine(model, torch.get_num_threads())}
+    use_threads(threads)
+    model = load_model(weights, device, trunk, preset, rules)
+    setting = {"preset": preset, "rules": rules, **machine(model, torch.get_num_threads())}
     if sequence is not None:
         return {"sequence": sequence.name, **setting, **measure(model, sequence, frames)}
     from d3s_vot.sample import SCENES, render

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from d3s_vot.arguments import whole_number
+from d3s_vot.arguments import add_network, add_place, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.video.command import add_track
 from d3s_vot.web.command import add_web
@@ -137,6 +137,7 @@ def _bench(options: argparse.Namespace) -> None:
         weights=options.weights,
         trunk=options.trunk,
         preset=options.preset,
+        rules=options.rules,
         device=options.device,
         threads=options.threads,
         frames=options.frames,
@@ -154,13 +155,11 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "sequence", nargs="?", type=Path, metavar="SEQUENCE", help="folder in VOT layout (default: one is rendered)"
     )
-    parser.add_argument("--weights", default="D3S", metavar="FILE", help="packaged or a file (default: %(default)s)")
-    parser.add_argument("--trunk", type=Path, metavar="FILE", help="ImageNet trunk, where it comes in no package")
-    parser.add_argument("--preset", default="exact", help="exact or fast (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: %(default)s)")
-    parser.add_argument("--threads", type=whole_number, metavar="N", help="of the CPU (default: PyTorch's choice)")
     parser.add_argument("--frames", type=whole_number, metavar="N", help="as many; a short sequence is repeated")
     parser.add_argument("--json", action="store_true", help="print JSON; fps is frames per second in all")
+    tracker = parser.add_argument_group("the tracker")
+    add_network(tracker)
+    add_place(tracker)
     parser.set_defaults(run=_bench)
 
 

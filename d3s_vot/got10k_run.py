@@ -38,8 +38,7 @@ except ImportError as error:
     print(f"d3s_vot.got10k_run: {message}", file=sys.stderr)
     sys.exit(2)
 
-from d3s_vot.arguments import whole_number
-from d3s_vot.config import RULES
+from d3s_vot.arguments import add_network, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.evaluation import boxsets, davis
 from d3s_vot.evaluation.benchmark import Benchmark, Network
@@ -48,7 +47,6 @@ from d3s_vot.evaluation.davis import DavisBenchmark
 from d3s_vot.evaluation.jobs import Pool
 from d3s_vot.evaluation.run import report, run, show
 from d3s_vot.evaluation.submission import SERVERS, check_submission
-from d3s_vot.model import PRESETS
 from d3s_vot.regions import Box
 from d3s_vot.tracker import load_tracker
 
@@ -155,17 +153,7 @@ Exit code 0: done; 1: the run or some sequences failed; 2: something given canno
     )
     tracker = parser.add_argument_group("the tracker")
     tracker.add_argument("--name", default="D3S", help="its name in the results (default: %(default)s)")
-    tracker.add_argument(
-        "--weights", default="D3S", metavar="FILE", help="weights, packaged or a file (default: %(default)s)"
-    )
-    tracker.add_argument(
-        "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
-    )
-    tracker.add_argument("--preset", choices=PRESETS, default="exact", help="exact or fast (default: %(default)s)")
-    tracker.add_argument(
-        "--rules", choices=("weights", *RULES), default="weights",
-        help="constants of the tracker; weights: those that the weights were made for (default: %(default)s)",
-    )  # fmt: skip
+    add_network(tracker)
     place = parser.add_argument_group("where it runs")
     place.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: each worker a GPU in turn, else the CPU)"

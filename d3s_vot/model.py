@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.backbones import CHANNELS, PACKAGED, Trunk, create_trunk
-from d3s_vot.config import RULES, D3SConfig
+from d3s_vot.config import PRESETS, RULES, D3SConfig
 from d3s_vot.crops import Image, image_tensor
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.gem import normalize_features
@@ -29,8 +30,6 @@ TRUNK_CHUNK = {"cpu": 3, "cuda": 27}
 # as patches: on a CPU two gain nothing in the trunk and three lose a third; in the network three gain a tenth.
 CROP_CHUNK = {"cpu": 1, "cuda": 27}
 NETWORK_CHUNK = {"cpu": 3, "cuda": 27}
-
-PRESETS = ("exact", "fast")
 
 
 class D3SModel:
@@ -182,6 +181,13 @@ def choose_device(device: str | torch.device) -> torch.device:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InputError(f"this machine has no CUDA device {chosen.index or 0}; choose cpu or auto instead")
     return chosen
+
+
+def use_threads(count: int | None) -> None:
+    """Set the number of CPU threads, of PyTorch and OpenCV; None leaves them as they are."""
+    if count is not None:
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)
 
 
 def choose_rules(checkpoint: Checkpoint, rules: str) -> D3SConfig:

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import trax.server
 from numpy.typing import NDArray
@@ -270,12 +269,11 @@ def serve(settings: Settings) -> int:
     """
     with private_streams(settings.log) as (stdout, report):
         try:
-            if settings.threads is not None:
-                import torch
-
-                torch.set_num_threads(settings.threads)
-                cv2.setNumThreads(settings.threads)
             s = settings
+            if s.threads is not None:
+                from d3s_vot.model import use_threads
+
+                use_threads(s.threads)
             tracker = d3s_vot.load_tracker(s.weights, s.device, s.trunk, s.preset, s.rules)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")

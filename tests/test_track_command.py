@@ -67,8 +67,9 @@ def test_everything_of_a_damaged_video(tmp_path: Path, stand_in: list, capsys: p
     files = {"overlay": "v.mp4", "masks": "masks", "csv": "v.csv", "jsonl": "v.jsonl", "vot": "v.txt"}
     flags = [part for flag, name in files.items() for part in (f"--{flag}", str(out / name))]
     tracking = ["--device", "cpu", "--trunk", "t.pth", "--preset", "fast", "--threads", "2", "--weights", "w"]
+    tracking += ["--rules", "published"]
     assert main(["track", str(path), DISC, "--polygon", "90,80 130,80 130,110 90,110", *flags, *tracking]) == 0
-    assert stand_in == [("w", "cpu", Path("t.pth"), "fast")]
+    assert stand_in == [("w", "cpu", Path("t.pth"), "fast", "published")]
     printed = capsys.readouterr()
     assert printed.out == "" and "3 of 14 frames cannot be decoded" in printed.err
     summary = printed.err.splitlines()[-1]

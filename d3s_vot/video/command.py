@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d3s_vot.arguments import whole_number
+from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
 
 # What follows needs OpenCV or torch, which take long to import and which other commands do not need.
@@ -71,17 +71,8 @@ def add_track(commands: argparse._SubParsersAction) -> None:
     outputs.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON, a line for each target")
     outputs.add_argument("--vot", type=Path, metavar="FILE", help="regions as the VOT toolkit has them, 1-based boxes")
     tracker = parser.add_argument_group("the tracker")
-    tracker.add_argument(
-        "--weights", default="D3S", metavar="FILE", help="weights, packaged or a file (default: %(default)s)"
-    )
-    tracker.add_argument(
-        "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
-    )
-    tracker.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
-    tracker.add_argument(
-        "--preset", default="exact", metavar="exact|fast", help="fast: in half precision (default: %(default)s)"
-    )
-    tracker.add_argument("--threads", type=whole_number, metavar="N", help="CPU threads (default: PyTorch's choice)")
+    add_network(tracker)
+    add_place(tracker)
     parser.set_defaults(run=track)
 
 
@@ -143,13 +134,11 @@ def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
 
 
 def _load(options: argparse.Namespace) -> Tracker:
-    import torch
-
+    from d3s_vot.model import use_threads
     from d3s_vot.tracker import load_tracker
 
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    return load_tracker(options.weights, options.device, options.trunk, options.preset)
+    use_threads(options.threads)
+    return load_tracker(options.weights, options.device, options.trunk, options.preset, options.rules)
 
 
 def _open_outputs(options: argparse.Namespace, source: Source) -> Output:

@@ -7,8 +7,8 @@ import contextlib
 import signal
 import socket
 import sys
-from pathlib import Path
 
+from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
 
 LIMIT = 1024  # MiB of a video
@@ -35,16 +35,8 @@ def add_web(commands: argparse._SubParsersAction) -> None:
         "--limit", type=_size, default=LIMIT, metavar="MIB", help="size of a video, at most (default: %(default)s)"
     )
     tracker = parser.add_argument_group("the tracker")
-    tracker.add_argument(
-        "--weights", default="D3S", metavar="FILE", help="weights, packaged or a file (default: %(default)s)"
-    )
-    tracker.add_argument(
-        "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
-    )
-    tracker.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
-    tracker.add_argument(
-        "--preset", default="exact", metavar="exact|fast", help="fast: in half precision (default: %(default)s)"
-    )
+    add_network(tracker)
+    add_place(tracker)
     parser.set_defaults(run=web)
 
 
@@ -78,10 +70,12 @@ def web(options: argparse.Namespace) -> None:
         from d3s_vot.web.server import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs the package {error.name}; install d3s-vot[web]") from error
+    from d3s_vot.model import use_threads
     from d3s_vot.tracker import load_tracker
 
+    use_threads(options.threads)
     with listen(options.host, options.port) as listener:
-        tracker = load_tracker(options.weights, options.device, options.trunk, options.preset)
+        tracker = load_tracker(options.weights, options.device, options.trunk, options.preset, options.rules)
         app = create_app(tracker, options.limit, options.host)
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"D3S is at http://{host}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
