@@ -80,26 +80,52 @@ class Trunk(nn.Module):
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def create_trunk(name: str, weights: Path | str | None = None, state: Mapping[str, Tensor] | None = None) -> Trunk:
-    """Build a trunk with its ImageNet weights, frozen and ready for inference.
+def create_trunk(
+    name: str,
+    weights: Path | str | None = None,
+    state: Mapping[str, Tensor] | None = None,
+    *,
+    frozen: bool = True,
+) -> Trunk:
+    """Build a trunk with its ImageNet weights.
 
     Args:
         name: one of `CHANNELS`.
         weights: a file to read instead (safetensors or a torchvision state dict); never executed.
         state: tensors to use instead, with torchvision's names.
+        frozen: ready for inference; otherwise all layers are there as they were trained.
 
     Raises:
         CheckpointError: unknown name, or weights that are missing, unreadable or of another network.
     """
     if name not in CHANNELS:
         raise CheckpointError(f"there is no trunk {name!r}; choose one of {', '.join(CHANNELS)}")
+    if state is None or weights is not None:
+        state = imagenet_tensors(name, weights)
+    trunk = (_build_efficientnet if name in PACKAGED else _build_resnet)(name, state)
+    return trunk.freeze() if frozen else trunk
+
+
+def imagenet_tensors(name: str, weights: Path | str | None = None) -> Mapping[str, Tensor]:
+    """The tensors of the ImageNet network that a trunk is cut from: of a file, a package, or torchvision.
+
+    Args:
+        name: one of `CHANNELS`.
+        weights: a file to read instead (safetensors or a torchvision state dict); never executed.
+
+    Raises:
+        CheckpointError: they are missing or unreadable.
+    """
     if weights is not None:
-        state = _read_state(Path(weights))
-    build = _build_efficientnet if name in PACKAGED else _build_resnet
-    return build(name, state).freeze()
+        return _read_state(Path(weights))
+    if name in PACKAGED:
+        return _read_state(_efficientnet_file(name))
+    if name == "resnet50_caffe":
+        raise CheckpointError("trunk resnet50_caffe has no packaged weights; give the path of its file")
+    return _download_torchvision(name)
 
 
-def _build_resnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
+def _build_resnet(name: str, state: Mapping[str, Tensor]) -> Trunk:
     from torchvision import models  # seconds to import, which the packaged trunks do not need
 
     caffe = name == "resnet50_caffe"
@@ -111,10 +137,6 @@ def _build_resnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = 1.001e-5
-    if state is None:
-        if caffe:
-            raise CheckpointError("trunk resnet50_caffe has no packaged weights; give the path of its file")
-        state = _download_torchvision(name)
     _load_exactly(network, state, f"trunk {name}", ignore=("layer4.", "fc."))
     stages: list[nn.Module] = [
         nn.Sequential(network.conv1, network.bn1, network.relu),
@@ -126,12 +148,10 @@ def _build_resnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
     return Trunk(name, stages, [255 * m for m in mean], [255 * s for s in std])
 
 
-def _build_efficientnet(name: str, state: Mapping[str, Tensor] | None) -> Trunk:
+def _build_efficientnet(name: str, state: Mapping[str, Tensor]) -> Trunk:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name(name.replace("_", "-"))
-    if state is None:
-        state = _read_state(_efficientnet_file(name))
     _load_exactly(network, state, f"trunk {name}")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from d3s_vot import backbones
-from d3s_vot.backbones import CHANNELS, PACKAGED, Trunk
-from d3s_vot.errors import CheckpointError
+from d3s_vot.backbones import PACKAGED, Trunk, create_trunk, imagenet_tensors
 
 
 def create_trainable_trunk(name: str, weights: Path | None = None) -> Trunk:
@@ -21,11 +19,7 @@ def create_trainable_trunk(name: str, weights: Path | None = None) -> Trunk:
     Raises:
         CheckpointError: unknown name, or weights that are missing, unreadable or of another network.
     """
-    if name not in CHANNELS:
-        raise CheckpointError(f"there is no trunk {name!r}; choose one of {', '.join(CHANNELS)}")
-    state = None if weights is None else backbones._read_state(weights)
-    build = backbones._build_efficientnet if name in PACKAGED else backbones._build_resnet
-    trunk = build(name, state).eval()
+    trunk = create_trunk(name, weights, frozen=False).eval()
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.requires_grad_(False)
@@ -41,8 +35,7 @@ def trunk_tensors(trunk: Trunk, weights: Path | None = None) -> dict[str, Tensor
     """
     tensors: dict[str, Tensor] = {}
     if trunk.name in PACKAGED:  # its reader asks for the layers behind stride 16 too
-        path = backbones._efficientnet_file(trunk.name) if weights is None else weights
-        tensors.update(backbones._read_state(path))
+        tensors.update(imagenet_tensors(trunk.name, weights))
     places = _places(trunk)
     for name, tensor in trunk.state_dict().items():
         place = next(p for p in places if name.startswith(p))
