@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--weights", default="D3S")
     parser.add_argument("--trunk-weights", type=Path)
     parser.add_argument("--preset", default="exact")
+    parser.add_argument("--rules", default="weights")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--localization-only", action="store_true", help="no segmentation, fixed size")
@@ -72,7 +73,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     try:
-        model = load_model(options.weights, options.device, options.trunk_weights, options.preset)
+        model = load_model(options.weights, options.device, options.trunk_weights, options.preset, options.rules)
         tracker = D3STracker(model, segmentation=not options.localization_only)
         rows = {}
         for name in (options.folder / "list.txt").read_text().split():
