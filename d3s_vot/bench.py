@@ -15,8 +15,9 @@ import torch
 
 from d3s_vot.errors import InputError
 from d3s_vot.images import read_image
-from d3s_vot.model import D3SModel, load_model, use_threads
+from d3s_vot.model import D3SModel, load_model
 from d3s_vot.regions import Box, Polygon
+from d3s_vot.threads import use_threads
 from d3s_vot.timing import Stopwatch, stage
 from d3s_vot.tracker import D3STracker
 

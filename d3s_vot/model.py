@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -181,13 +180,6 @@ def choose_device(device: str | torch.device) -> torch.device:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InputError(f"this machine has no CUDA device {chosen.index or 0}; choose cpu or auto instead")
     return chosen
-
-
-def use_threads(count: int | None) -> None:
-    """Set the number of CPU threads, of PyTorch and OpenCV; None leaves them as they are."""
-    if count is not None:
-        torch.set_num_threads(count)
-        cv2.setNumThreads(count)
 
 
 def choose_rules(checkpoint: Checkpoint, rules: str) -> D3SConfig:

@@ -45,6 +45,7 @@ import d3s_vot
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
+from d3s_vot.threads import use_threads
 
 if TYPE_CHECKING:
     from d3s_vot.base import Tracker
@@ -270,10 +271,7 @@ def serve(settings: Settings) -> int:
     with private_streams(settings.log) as (stdout, report):
         try:
             s = settings
-            if s.threads is not None:
-                from d3s_vot.model import use_threads
-
-                use_threads(s.threads)
+            use_threads(s.threads)
             tracker = d3s_vot.load_tracker(s.weights, s.device, s.trunk, s.preset, s.rules)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
+from d3s_vot.threads import use_threads
 
 # What follows needs OpenCV or torch, which take long to import and which other commands do not need.
 if TYPE_CHECKING:
@@ -134,7 +135,6 @@ def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
 
 
 def _load(options: argparse.Namespace) -> Tracker:
-    from d3s_vot.model import use_threads
     from d3s_vot.tracker import load_tracker
 
     use_threads(options.threads)

@@ -10,6 +10,7 @@ import sys
 
 from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
+from d3s_vot.threads import use_threads
 
 LIMIT = 1024  # MiB of a video
 PATIENCE = 3  # seconds that requests have left when the server ends
@@ -70,7 +71,6 @@ def web(options: argparse.Namespace) -> None:
         from d3s_vot.web.server import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs the package {error.name}; install d3s-vot[web]") from error
-    from d3s_vot.model import use_threads
     from d3s_vot.tracker import load_tracker
 
     use_threads(options.threads)
