@@ -73,10 +73,9 @@ def main() -> int:
     parser.add_argument("log", type=Path)
     parser.add_argument("sequences", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--weights", default="D3S")
     options = parser.parse_args()
     try:
-        tracker = load_tracker(options.weights)
+        tracker = load_tracker("D3S")
         names = (options.sequences / "list.txt").read_text().split()[:SEQUENCES]
         rows = [strip(tracker.fork(), options.sequences / name) for name in names]
         width = max(row.shape[1] for row in rows)
