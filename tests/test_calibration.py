@@ -75,11 +75,14 @@ def test_what_lies_outside_the_image_is_not_compared() -> None:
     image, (x, y, w, h) = scene(0)
     tracker = load_tracker("D3S", device="cpu", rules="calibrated")
     tracker.initialize(np.ascontiguousarray(image[:, int(x + w / 2) :]), Box(-w / 2, y, w, h))
+    assert tracker._segmenter.calibration != Calibration()
     assert max(tracker._segmenter.calibration.scale) < 1.2  # the whole box is twice as wide as what is seen
 
 
 def test_rules_by_name() -> None:
     assert RULES["published"] == D3SConfig() and RULES["published"].changes() == {}
     assert RULES["calibrated"].changes() == {"box_calibration": 0.5}
+    assert load_tracker("D3S", device="cpu").config == RULES["calibrated"]
+    assert load_tracker("D3S", device="cpu", rules="published").config == RULES["published"]
     with pytest.raises(InputError, match="no rules 'mine'; use weights, published or calibrated"):
         load_tracker("D3S", device="cpu", rules="mine")

@@ -208,6 +208,7 @@ def test_bad_setting_ends_before_the_handshake(name: str, value: str, words: str
 def test_settings() -> None:
     assert Settings.from_environment({}) == Settings("D3S", None, "exact", "weights", "auto", None, None)
     assert Settings.from_environment({"D3S_VOT_DEVICE": "", "D3S_VOT_THREADS": "2"}).threads == 2
+    assert Settings.from_environment({"D3S_VOT_RULES": "published"}).rules == "published"
     with pytest.raises(InputError, match="threads"):
         Settings.from_environment({"D3S_VOT_THREADS": "-1"})
 
