@@ -159,7 +159,7 @@ def test_load_draw_track_correct_download(page: Page, disc: tuple[Path, list[Box
     expect(page.locator("#accept")).to_have_text("Track target 2 from frame 5")
     page.screenshot(path=tmp_path / "5-polygon.png")
     page.click("#accept")
-    page.wait_for_selector("#targets li >> nth=1")
+    expect(page.locator("#targets li >> nth=1")).to_contain_text("done", timeout=15_000)  # the row was there before
     done(page)
     to_frame(page, 20)
     page.screenshot(path=tmp_path / "6-two.png")

@@ -22,6 +22,7 @@ let isLoading = false, isPlaying = false, isSending = false;
 let problems = 0; // that the server told of
 let isSilent = false; // the server did not answer
 let timer = 0;
+let asking = 0, answered = 0; // questions about the results, numbered: an answer may come after a newer one
 
 // --- the server's state
 
@@ -92,8 +93,10 @@ function open(state) {
 
 async function update() {
   const { id } = page.video;
+  const turn = ++asking;
   const answer = await call("GET", `/api/results?video=${id}&since=${page.results.next}`);
-  if (page.video?.id !== id) return;
+  if (page.video?.id !== id || turn < answered) return;
+  answered = turn;
   page.video = answer.video;
   const last = page.results.add(answer);
   if (page.chosen !== null && !page.video.targets.some(({ number }) => number === page.chosen)) {
