@@ -23,6 +23,7 @@ from train_data import draw_stills
 import train.report
 from d3s_vot import Box
 from d3s_vot.backbones import create_trunk
+from d3s_vot.errors import CheckpointError
 from d3s_vot.model import load_model
 from d3s_vot.tracker import D3STracker
 from d3s_vot.weights import load_checkpoint
@@ -306,6 +307,40 @@ def test_a_tuned_trunk_learns_and_is_tracked_with(items, tmp_path):
     assert box.w > 0 and box.h > 0
 
 
+def test_a_run_begins_with_trained_weights(items, tmp_path):
+    run = trainer(SMALL, items, tmp_path / "first")
+    run.run()
+    before = load_checkpoint(tmp_path / "first" / "head.safetensors")
+    more = dataclasses.replace(SMALL, iterations=1, learning_rate=1e-12, ema=0.0)
+    trainer(more, items, tmp_path / "second", start=before).run()
+    after = load_checkpoint(tmp_path / "second" / "head.safetensors")
+    for name, tensor in before.tensors.items():
+        if "running" not in name and "num_batches" not in name:  # batch norm has seen other pictures
+            torch.testing.assert_close(after.tensors[name], tensor, atol=1e-6, rtol=0)
+    assert after.provenance["start"]["checksum"] == before.checksum
+    assert after.provenance["start"]["iterations"] == 4 and before.provenance["start"] is None
+    stopped = trainer(more, items, tmp_path / "second", start=before)
+    stopped.resume()
+    with pytest.raises(DataError, match="weights to start from"):
+        trainer(more, items, tmp_path / "second").resume()
+
+
+def test_a_tuned_trunk_is_begun_with_too(items, tmp_path):
+    config = dataclasses.replace(SMALL, tune_trunk=True, trunk_rate=1.0)
+    trainer(config, items, tmp_path / "first").run()
+    before = load_checkpoint(tmp_path / "first" / "head.safetensors")
+    run = trainer(config, items, tmp_path / "second", start=before)
+    images = torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        found, imagenet = run.task.trunk(images)[16], create_trunk("efficientnet_lite0")(images)[16]
+        learnt = load_model(tmp_path / "first" / "head.safetensors", "cpu").trunk(images)[16]
+    assert (found - learnt).norm() < 0.05 * (imagenet - learnt).norm()
+    with pytest.raises(CheckpointError, match="--tune-trunk"):
+        trainer(SMALL, items, tmp_path / "third", start=before)
+    with pytest.raises(CheckpointError, match="efficientnet_lite0, not efficientnet_lite2"):
+        trainer(dataclasses.replace(config, trunk="efficientnet_lite2"), items, tmp_path / "third", start=before)
+
+
 # --- resuming ---------------------------------------------------------------------------------------------
 
 
@@ -539,6 +574,7 @@ def test_command_line_refuses_in_one_sentence(command, tmp_path, capsys):
         (["--data", f"stills={tmp_path / 'absent'}"], "absent"),
         (["--data", "pictures=x"], "pictures"),
         (["--resume"], "to resume from"),
+        (["--start-from", "absent.safetensors"], "absent.safetensors"),
         (["--validate-only", "absent.safetensors"], "absent.safetensors"),
         (["--device", "tpu"], "tpu"),
         (["--trunk", "resnet18", "--trunk-weights", str(tmp_path / "absent.pt")], "absent.pt"),

@@ -36,7 +36,7 @@ def rendered(items, config=FULL, numbers=range(6), seed=0):
     return Renderer(config)(collate([data[n] for n in numbers]))
 
 
-@pytest.mark.parametrize("name", ["full", "published", "no-lookalikes"])
+@pytest.mark.parametrize("name", ["full", "mild", "published", "no-lookalikes"])
 def test_batches_have_the_promised_form(items, name):
     batch = rendered(items, dataclasses.replace(AUGMENTATIONS[name], size=SIZE))
     for key in ("template", "search"):

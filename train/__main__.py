@@ -57,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setting_up = False
             _validate_only(options, config, items, weights, device, group)
             return 0
+        start = load_checkpoint(find_weights(options.start_from)) if options.start_from else None
         trainer = Trainer(
-            config, items, weights, options.output, device, schedule=options.schedule,
+            config, items, weights, options.output, device, schedule=options.schedule, start=start,
             trunk_weights=options.trunk_weights, group=group, tensorboard=options.tensorboard,
         )  # fmt: skip
         setting_up = False
@@ -94,6 +95,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for weights, state and log")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --output")
+    parser.add_argument("--start-from", metavar="WEIGHTS",
+                        help="begin with these weights (a file, or D3S) in place of random ones")  # fmt: skip
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",

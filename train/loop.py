@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from d3s_vot.weights import save_checkpoint, tensor_checksum
+from d3s_vot.weights import Checkpoint, save_checkpoint, tensor_checksum
 from train.config import TrainConfig
 from train.data import PairDataset
 from train.errors import DataError
@@ -27,7 +27,7 @@ from train.items import Item
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
 from train.schedule import rate
-from train.state import commit, describe_data, fingerprint, load_state, save_state
+from train.state import commit, describe_data, describe_start, fingerprint, load_state, save_state
 from train.task import Segmentation
 from train.validation import Validation
 
@@ -48,12 +48,13 @@ class Trainer:
         device: where the network runs.
         schedule: name of the schedule that the config comes from.
         trunk_weights: file of the trunk's weights, for trunks that come from no package.
+        start: trained weights to begin with.
         group: the processes that share each batch.
         tensorboard: whether to write `output/tensorboard` too.
 
     Raises:
         DataError: too little data, a batch that cannot be shared, or no TensorBoard.
-        CheckpointError: the trunk's weights are missing, damaged or of another network.
+        CheckpointError: the trunk's weights are missing, damaged or of another network, or those to begin with are.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Trainer:
         *,
         schedule: str = "",
         trunk_weights: Path | None = None,
+        start: Checkpoint | None = None,
         group: Group | None = None,
         tensorboard: bool = False,
     ) -> None:
@@ -76,7 +78,7 @@ class Trainer:
         self.report = Report(output, config.iterations, tensorboard)
 
         torch.manual_seed(config.seed)
-        self.task = Segmentation.create(config, device, trunk_weights, self.group.size)
+        self.task = Segmentation.create(config, device, trunk_weights, self.group.size, start)
         # A moving average of factor 0 is the network itself.
         self.average = AveragedModel(self.task, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         groups = self.task.parameter_groups(config)
@@ -95,13 +97,14 @@ class Trainer:
             device=device, group=self.group,
         )  # fmt: skip
         trunk = tensor_checksum(self.task.trunk.state_dict())
-        self.fingerprint = fingerprint(items, weights, trunk)
+        self.fingerprint = fingerprint(items, weights, trunk, *([] if start is None else [start.checksum]))
         self.provenance = {
             "schedule": schedule,
             "config": dataclasses.asdict(config),
             "data": describe_data(items, weights),
             "objects": {"train": len(train), "validation": len(kept)},
             "trunk_sha256": trunk,
+            "start": None if start is None else describe_start(start),
             "commit": commit(),
             "torch": torch.__version__,
         }

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from d3s_vot.files import write_whole
+from d3s_vot.weights import Checkpoint
 from train.config import TrainConfig
 from train.errors import DataError
 from train.items import Item
@@ -60,7 +61,10 @@ def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
     if differing:
         raise DataError(f"{path} is of a run with another {', '.join(differing)}; use the same settings")
     if their_data != data:
-        raise DataError(f"{path} is of a run with other data or trunk weights; give the same, or another --output")
+        raise DataError(
+            f"{path} is of a run with other data, trunk weights or weights to start from; "
+            "give the same, or another --output"
+        )
     return state
 
 
@@ -82,6 +86,12 @@ def describe_data(items: Iterable[Item], weights: dict[str, float]) -> dict[str,
             "validation": counts[source, collection, True],
         }
     return sources
+
+
+def describe_start(start: Checkpoint) -> dict[str, Any]:
+    """For the metadata of weights: the trained ones that their run began with, and those that these began with."""
+    facts = {name: start.provenance.get(name) for name in ("iterations", "commit", "validation_iou", "start")}
+    return {"checksum": start.checksum, **facts}
 
 
 def commit() -> str:

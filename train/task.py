@@ -6,7 +6,7 @@ The loop, the processes, the state and the log know nothing of D3S; another trac
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from d3s_vot.backbones import Trunk, create_trunk
 from d3s_vot.config import RULES
+from d3s_vot.errors import CheckpointError
 from d3s_vot.network import SegmentationNetwork, location_channel
 from d3s_vot.weights import HEAD, TRUNK, Checkpoint
 from train.config import TrainConfig
@@ -52,25 +53,53 @@ class Segmentation(nn.Module):
 
     @classmethod
     def create(
-        cls, config: TrainConfig, device: torch.device, trunk_weights: Path | None, processes: int
+        cls,
+        config: TrainConfig,
+        device: torch.device,
+        trunk_weights: Path | None,
+        processes: int,
+        start: Checkpoint | None = None,
     ) -> Segmentation:
-        """New networks for a run.
+        """New networks for a run, or those of a checkpoint.
 
         Raises:
-            CheckpointError: the trunk's weights are missing, damaged or of another network.
+            CheckpointError: the trunk's weights, or those to begin with, are missing, damaged or of another network.
         """
         if config.tune_trunk:
             trunk = create_trainable_trunk(config.trunk, trunk_weights)
         else:
             trunk = create_trunk(config.trunk, trunk_weights)
-        network: nn.Module = SegmentationNetwork(trunk.channels)
+        network: Any = SegmentationNetwork(trunk.channels)
         nn.init.constant_(network.get_parameter("post0.1.weight"), config.gain)
         with torch.no_grad():
             network.get_parameter("post0.1.bias").copy_(torch.tensor([-config.prior, config.prior]))
         if processes > 1:
             network = synchronize_batch_norm(network, device)
         trunk = trunk.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(cast(SegmentationNetwork, network.to(device)), trunk, config.tune_trunk, config.dice, trunk_weights)
+        task = cls(network.to(device), trunk, config.tune_trunk, config.dice, trunk_weights)
+        if start is not None:
+            task._take(start)
+        return task
+
+    def _take(self, checkpoint: Checkpoint) -> None:
+        """Take over trained weights in place of those drawn at random.
+
+        Raises:
+            CheckpointError: they are of another trunk, or of a trunk that learnt where this one does not.
+        """
+        if checkpoint.trunk != self.trunk.name:
+            raise CheckpointError(
+                f"the weights to start from are of {checkpoint.trunk}, not {self.trunk.name}; choose that trunk"
+            )
+        head, trunk = (
+            {k.removeprefix(part): v.float() for k, v in checkpoint.tensors.items() if k.startswith(part)}
+            for part in (HEAD, TRUNK)
+        )
+        if trunk and not self.tuned:
+            raise CheckpointError("the weights to start from have a trunk that learnt; let it learn on (--tune-trunk)")
+        self.network.load_state_dict(head)
+        if trunk:
+            self.trunk.load_state_dict(create_trunk(checkpoint.trunk, state=trunk, frozen=False).state_dict())
 
     @property
     def trunk(self) -> Trunk:
