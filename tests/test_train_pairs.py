@@ -282,3 +282,15 @@ def test_schedules_are_as_published_and_keep_their_shape_when_shortened():
         0.005,
     )
     assert pairs.light == LightConfig(0.2, 0, 0, 0, 0, 0, 0, 0, 0, 0) and pairs.lookalike == 0
+    assert published.pairs == pairs
+
+
+def test_mild_pairs_lie_between_the_published_and_the_full_ones():
+    mild, full, published = PairConfig.mild(), PairConfig(), PairConfig.published()
+    assert (mild.size, mild.max_gap, mild.rotation) == (full.size, full.max_gap, full.rotation)  # which do not differ
+    assert mild.box_on_itself == full.box_on_itself and mild.part == full.part  # kept whole
+    for name in ("lookalike", "exit", "location_shift"):
+        low, high = getattr(published, name), getattr(full, name)
+        assert getattr(mild, name) == pytest.approx(low + 0.3 * (high - low))
+    assert published.light.jpeg < mild.light.jpeg < full.light.jpeg
+    assert SCHEDULES["quick"].pairs == mild

@@ -159,10 +159,10 @@ class TrainConfig:
 # "quick" is an hour and a half on two CPU cores. A target covers a twentieth of its crop: from unit logits and by
 # cross-entropy alone the network first takes some 1,500 steps of 16 pairs to see background everywhere.
 SCHEDULES: dict[str, TrainConfig] = {
-    "published": TrainConfig(ema=0.0),
+    "published": TrainConfig(ema=0.0, pairs=PairConfig.published()),
     "quick": TrainConfig(
         iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=4e-3, warmup=100, decay="cosine",
         weight_decay=1e-4, dice=1.0, gain=2.0, prior=2.5, ema=0.99,
-        rules="calibrated",
+        rules="calibrated", pairs=PairConfig.mild(),
     ),
 }  # fmt: skip
