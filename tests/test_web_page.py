@@ -185,6 +185,31 @@ def test_load_draw_track_correct_download(page: Page, disc: tuple[Path, list[Box
     assert page.locator("#banner").is_hidden()
 
 
+def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(page: Page, disc: tuple[Path, list[Box]]) -> None:
+    load(page, disc[0])
+    page.evaluate("""() => new Promise((kept) => {  // the next answer about the results waits until it is let go
+        const ask = window.fetch;
+        window.fetch = async (address, ...more) => {
+            const answer = await ask(address, ...more);
+            if (!window.letGo && String(address).includes("/api/results")) {
+                await new Promise((letGo) => { window.letGo = letGo; kept(); });
+            }
+            return answer;
+        };
+    })""")
+    drag(page, disc[1][0])
+    page.click("#accept")
+    done(page)
+    shown = page.evaluate("""async () => {
+        const shown = [], status = document.getElementById("status");
+        new MutationObserver(() => shown.push(status.textContent)).observe(status, { childList: true });
+        window.letGo();
+        await new Promise((over) => setTimeout(over, 500));
+        return shown;
+    }""")
+    assert all(text.startswith("Done") for text in shown), shown
+
+
 def test_keys_and_another_tab(page: Page, disc: tuple[Path, list[Box]]) -> None:
     load(page, disc[0])
     for key, text in (("ArrowRight", "Frame 1 "), ("Shift+ArrowRight", "Frame 11 "), ("ArrowLeft", "Frame 10 "),
