@@ -89,7 +89,7 @@ class Segmentation(nn.Module):
         """
         if checkpoint.trunk != self.trunk.name:
             raise CheckpointError(
-                f"the weights to start from are of {checkpoint.trunk}, not {self.trunk.name}; choose that trunk"
+                f"the weights to start from are of {checkpoint.trunk}, not {self.trunk.name}; choose theirs (--trunk)"
             )
         head, trunk = (
             {k.removeprefix(part): v.float() for k, v in checkpoint.tensors.items() if k.startswith(part)}
