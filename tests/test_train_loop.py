@@ -226,7 +226,7 @@ def test_a_batch_rendered_on_the_device_is_that_of_the_worker(items, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_learns_renders_and_resumes(items, tmp_path):
-    config = dataclasses.replace(SMALL, precision="bfloat16", workers=1, tune_trunk=True)
+    config = dataclasses.replace(SMALL, precision="bfloat16", workers=1, tuned_stages=4)
     first = Trainer(config, items, WEIGHTS, tmp_path, torch.device("cuda"))
     first.run()
     assert all(math.isfinite(loss) for loss in column(tmp_path, "loss"))
@@ -277,7 +277,7 @@ def test_resnets_come_back_too(name, items, shared):
 
 
 def test_a_tuned_trunk_learns_and_is_tracked_with(items, tmp_path):
-    config = dataclasses.replace(SMALL, tune_trunk=True, trunk_rate=0.5, ema=0.5)
+    config = dataclasses.replace(SMALL, tuned_stages=4, trunk_rate=0.5, ema=0.5)
     run = trainer(config, items, tmp_path)
     start = {k: v.clone() for k, v in run.task.trunk.state_dict().items()}
     run.run()
@@ -326,7 +326,7 @@ def test_a_run_begins_with_trained_weights(items, tmp_path):
 
 
 def test_a_tuned_trunk_is_begun_with_too(items, tmp_path):
-    config = dataclasses.replace(SMALL, tune_trunk=True, trunk_rate=1.0)
+    config = dataclasses.replace(SMALL, tuned_stages=4, trunk_rate=1.0)
     trainer(config, items, tmp_path / "first").run()
     before = load_checkpoint(tmp_path / "first" / "head.safetensors")
     run = trainer(config, items, tmp_path / "second", start=before)
@@ -346,7 +346,7 @@ def test_a_tuned_trunk_is_begun_with_too(items, tmp_path):
 
 @pytest.mark.parametrize("tuned", [False, True])
 def test_resume_continues_as_if_never_stopped(items, tmp_path, tuned):
-    config = dataclasses.replace(SMALL, log_every=3, tune_trunk=tuned)
+    config = dataclasses.replace(SMALL, log_every=3, tuned_stages=4 if tuned else 0)
     whole = trainer(config, items, tmp_path / "whole")
     whole.run()
     stopped = trainer(config, items, tmp_path / "stopped")

@@ -111,7 +111,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     of_schedule = parser.add_argument_group("settings", "by default those of the schedule")
     of_schedule.add_argument("--augmentation", choices=sorted(AUGMENTATIONS), help="how pairs are made")
     of_schedule.add_argument("--trunk", choices=sorted(CHANNELS), help="network for the features")
-    of_schedule.add_argument("--tune-trunk", action="store_true", default=None, help="train the trunk too")
+    of_schedule.add_argument("--tune-trunk", type=int, choices=range(5), nargs="?", const=4, dest="tuned_stages",
+                             metavar="N", help="train the trunk too, or the last N of its four stages")  # fmt: skip
+    of_schedule.add_argument("--width", type=_at_least(1), metavar="N",
+                             help="channels of the refinement pathway, in multiples of the published ones")  # fmt: skip
     of_schedule.add_argument("--iterations", type=_at_least(1), metavar="N", help="steps; the schedule scales to them")
     of_schedule.add_argument("--batch", type=_at_least(1), metavar="N", help="pairs of a step, over all processes")
     of_schedule.add_argument("--learning-rate", type=_positive, metavar="R", help="peak of the learning rate")
@@ -129,7 +132,10 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     config = SCHEDULES[options.schedule]
     if options.iterations is not None:
         config = config.shortened(options.iterations)
-    names = ("trunk", "tune_trunk", "batch", "learning_rate", "precision", "seed", "workers", "checkpoint_minutes")
+    names = (
+        "trunk", "tuned_stages", "width", "batch", "learning_rate", "precision", "seed", "workers",
+        "checkpoint_minutes",
+    )  # fmt: skip
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.augmentation is not None:
         given["pairs"] = AUGMENTATIONS[options.augmentation]

@@ -118,7 +118,8 @@ class TrainConfig:
     """One training run."""
 
     trunk: str = "efficientnet_lite0"
-    tune_trunk: bool = False  # train the trunk too, its batch norm frozen for good
+    width: int = 1  # of the refinement pathway, in multiples of the published one
+    tuned_stages: int = 0  # of the trunk's four, the last so many learn too, their batch norm frozen for good
     trunk_rate: float = 0.1  # of the learning rate, for the trunk
     iterations: int = 40_000
     epoch: int = 1_000  # iterations; validation and a sheet of predictions end each
