@@ -30,7 +30,7 @@ from train.holdout import hold_out, read_names
 from train.index import index
 from train.items import Item, Source, source_names
 from train.loop import Trainer
-from train.memory import use_cpu_well
+from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
 from train.task import Segmentation
 from train.validation import Validation, write_sheet
@@ -124,7 +124,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     of_schedule.add_argument("--iterations", type=_at_least(1), metavar="N", help="steps; the schedule scales to them")
     of_schedule.add_argument("--batch", type=_at_least(1), metavar="N", help="pairs of a step, over all processes")
     of_schedule.add_argument("--learning-rate", type=_positive, metavar="R", help="peak of the learning rate")
-    of_schedule.add_argument("--precision", choices=("bfloat16", "float32"), help="of the forward pass")
+    of_schedule.add_argument("--precision", choices=("auto", "bfloat16", "float32"), help="of the forward pass")
     of_schedule.add_argument("--seed", type=_at_least(0), metavar="N", help="of all chance")
     of_schedule.add_argument("--workers", type=_at_least(0), metavar="N",
                              help="processes that make pairs, for each that trains")  # fmt: skip
@@ -172,7 +172,7 @@ def _validate_only(
         [i for i in items if i.held_out], weights, config.pairs, count=config.validation_pairs,
         batch=config.batch, workers=config.workers, device=device, group=group,
     )  # fmt: skip
-    scores, sheet = validation(Segmentation(model.network, model.trunk), getattr(torch, config.precision))
+    scores, sheet = validation(Segmentation(model.network, model.trunk), choose_precision(config.precision, device))
 
     def tell() -> None:
         options.output.mkdir(parents=True, exist_ok=True)

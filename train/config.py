@@ -136,7 +136,7 @@ class TrainConfig:
     prior: float = 0.0  # its offset at the start: the logit of background, and minus that of the target
     clip: float = 5.0  # norm of the gradient
     ema: float = 0.998  # moving average of the weights; 0: none
-    precision: str = "bfloat16"  # of the forward pass, by autocast; or float32
+    precision: str = "auto"  # of the forward pass, by autocast: bfloat16 or float32; auto: see memory.choose_precision
     seed: int = 0
     workers: int = 2
     log_every: int = 50  # iterations
