@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if device.type == "cpu":
             use_cpu_well(config.workers * group.size)
         sources = [Source.parse(text) for text in options.data]
-        names = read_names(options.hold_out) if options.hold_out else []
+        names = [name for path in options.hold_out for name in read_names(path)]
         weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
         items = _index(sources, options.cache.expanduser(), config.workers, group)
         if names:
@@ -97,7 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--data", nargs="+", action="extend", required=True, metavar="NAME=DIR[:WEIGHT]",
         help="data sets, each with its share of the pairs; NAME is youtube-vos, davis, stills or coco",
     )  # fmt: skip
-    parser.add_argument("--hold-out", type=Path, metavar="FILE",
+    parser.add_argument("--hold-out", type=Path, nargs="+", default=[], metavar="FILE",
                         help="list of SET/VIDEO or SET, one a line, to validate on and never to train on")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for weights, state and log")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --output")
