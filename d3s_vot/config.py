@@ -57,6 +57,7 @@ class D3SConfig:
     segm_search_area_scale: float = 4.0  # side of the crop over sqrt(w h)
     segm_crop_size: int = 384
     similarity_top_k: int = 3
+    refinement_width: int = 1  # channels of the refinement pathway, in multiples of the published ones
     mask_threshold: float = 0.5
     mask_threshold_mask_mode: float = 0.2
     min_mask_area: float = 50.0  # pixels of the crop

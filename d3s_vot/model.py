@@ -92,7 +92,7 @@ class D3SModel:
         trunk = build(checkpoint.trunk, parts["feature_extractor"])
         gem_trunk = build(checkpoint.gem_trunk, parts["gem_extractor"]) if checkpoint.gem_trunk else trunk
         config = choose_rules(checkpoint, rules)
-        network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k)
+        network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k, config.refinement_width)
         try:
             network.load_state_dict({k: v.float() for k, v in parts["segm_predictor"].items()})
         except RuntimeError as error:

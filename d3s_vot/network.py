@@ -1,7 +1,8 @@
 """GIM and the refinement pathway: the part of D3S that is trained offline (paper sections 3.1 and 3.3).
 
 The network is stateless. The template side of GIM depends on the first frame alone: `encode_template` makes it
-once, `forward` takes it with every search crop. Shapes are for crops of 384 x 384 pixels.
+once, `forward` takes it with every search crop. Shapes are for crops of 384 x 384 pixels
+and the published width.
 """
 
 from __future__ import annotations
@@ -40,20 +41,22 @@ class SegmentationNetwork(nn.Module):
     Args:
         channels: of the trunk at stride 2, 4, 8, 16.
         top_k: template locations whose similarities are averaged.
+        width: of the refinement pathway, in multiples of the published one.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int], top_k: int = 3) -> None:
+    def __init__(self, channels: tuple[int, int, int, int], top_k: int = 3, width: int = 1) -> None:
         super().__init__()
         c1, l1, l2, l3 = channels  # names of the specification
-        self.top_k = top_k
+        r3, r2, r1 = 32 * width, 16 * width, 4 * width  # of the refinement, at stride 8, 4, 2
+        self.top_k, self.width = top_k, width
         self.segment0 = _block(l3, 64, kernel=1)
         self.segment1 = _block(64, 64, relu=False)
         self.mixer = _block(3, 64)
-        self.s3 = _block(64, 32)
-        self.f2, self.s2, self.post2 = _block(l2, 32), _block(32, 32), _block(32, 16)
-        self.f1, self.s1, self.post1 = _block(l1, 16), _block(16, 16), _block(16, 4)
-        self.f0, self.s0 = _block(c1, 4), _block(4, 4)
-        self.post0 = _block(4, 2, relu=False)
+        self.s3 = _block(64, r3)
+        self.f2, self.s2, self.post2 = _block(l2, r3), _block(r3, r3), _block(r3, r2)
+        self.f1, self.s1, self.post1 = _block(l1, r2), _block(r2, r2), _block(r2, r1)
+        self.f0, self.s0 = _block(c1, r1), _block(r1, r1)
+        self.post0 = _block(r1, 2, relu=False)
 
     def embed(self, features: Features) -> Tensor:
         """Unit vectors of every location at stride 16: B x 64 x 24 x 24."""

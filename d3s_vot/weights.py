@@ -153,10 +153,10 @@ def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def head_shapes(trunk: str) -> dict[str, tuple[int, ...]]:
+def head_shapes(trunk: str, width: int = 1) -> dict[str, tuple[int, ...]]:
     """Names, with their prefix, and shapes of the segmentation network's tensors on a trunk."""
     with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = SegmentationNetwork(CHANNELS[trunk]).state_dict()
+        state = SegmentationNetwork(CHANNELS[trunk], width=width).state_dict()
     return {HEAD + name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
@@ -191,7 +191,7 @@ def _verify(checkpoint: Checkpoint, what: str, remedy: str) -> None:
             raise CheckpointError(f"{what} sets {name[:40]!r} to {str(value)[:40]}; update the package")
     trunks = (TRUNK,) if gem_trunk is None else (TRUNK, GEM_TRUNK)
     head = {name: tensor for name, tensor in tensors.items() if not name.startswith(trunks)}
-    check_shapes(head, head_shapes(trunk), what)
+    check_shapes(head, head_shapes(trunk, int(checkpoint.config.get("refinement_width", 1))), what)
     for name, tensor in sorted(tensors.items()):
         count = name.endswith(".num_batches_tracked")
         if tensor.dtype not in ((torch.int64,) if count else (torch.float16, torch.float32)):

@@ -33,6 +33,7 @@ from train.errors import DataError
 from train.index import index
 from train.items import Item, Source, read_image
 from train.loop import Trainer
+from train.memory import choose_precision
 from train.parallel import Group
 from train.render import Renderer, collate
 from train.trunk import create_trainable_trunk, trunk_tensors
@@ -226,7 +227,7 @@ def test_a_batch_rendered_on_the_device_is_that_of_the_worker(items, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_learns_renders_and_resumes(items, tmp_path):
-    config = dataclasses.replace(SMALL, precision="bfloat16", workers=1, tune_trunk=True)
+    config = dataclasses.replace(SMALL, precision="bfloat16", workers=1, tuned_stages=4)
     first = Trainer(config, items, WEIGHTS, tmp_path, torch.device("cuda"))
     first.run()
     assert all(math.isfinite(loss) for loss in column(tmp_path, "loss"))
@@ -254,7 +255,7 @@ def test_overlap_counts_the_pixels_of_weight():
 def check_way_back(name: str, path: Path | None, tolerance: float, items: list[Item]) -> None:
     """A trunk that has learnt nothing has, before and after it was stored, the features of the ImageNet trunk."""
     images = torch.from_numpy(read_image(items[0].image)[:96, :96].transpose(2, 0, 1).copy())[None]
-    trunk = create_trainable_trunk(name, path)
+    trunk = create_trainable_trunk(name, weights=path)
     tensors = trunk_tensors(trunk, path)
     # float16, but for variances of some trunks that are too large for it.
     assert all(t.dtype == torch.float16 or t.max() > torch.finfo(torch.float16).max for t in tensors.values())
@@ -277,7 +278,7 @@ def test_resnets_come_back_too(name, items, shared):
 
 
 def test_a_tuned_trunk_learns_and_is_tracked_with(items, tmp_path):
-    config = dataclasses.replace(SMALL, tune_trunk=True, trunk_rate=0.5, ema=0.5)
+    config = dataclasses.replace(SMALL, tuned_stages=4, trunk_rate=0.5, ema=0.5)
     run = trainer(config, items, tmp_path)
     start = {k: v.clone() for k, v in run.task.trunk.state_dict().items()}
     run.run()
@@ -325,8 +326,43 @@ def test_a_run_begins_with_trained_weights(items, tmp_path):
         trainer(more, items, tmp_path / "second").resume()
 
 
+def test_the_last_stages_of_a_trunk_may_learn_alone(items, tmp_path):
+    run = trainer(dataclasses.replace(SMALL, tuned_stages=1, trunk_rate=1.0), items, tmp_path)
+    start = {k: v.clone() for k, v in run.task.trunk.state_dict().items()}
+    run.run()
+    changed = {k for k, v in run.task.trunk.state_dict().items() if not torch.equal(v, start[k])}
+    assert changed and all(k.startswith("stages.3.") for k in changed)
+
+
+def test_a_wide_network_begins_with_the_answers_of_a_narrow_one(items, tmp_path):
+    run = trainer(SMALL, items, tmp_path / "narrow")
+    run.run()
+    start = load_checkpoint(tmp_path / "narrow" / "head.safetensors")
+    wide = trainer(dataclasses.replace(SMALL, width=2, learning_rate=1e-2), items, tmp_path / "wide", start=start)
+    narrow = trainer(SMALL, items, tmp_path / "other", start=start)
+    batch = wide.feed.place(next(wide.feed.batches(wide.data, [range(2)])))
+    with torch.no_grad():
+        before = wide.task.eval()(batch)
+        torch.testing.assert_close(before, narrow.task.eval()(batch), atol=1e-4, rtol=1e-4)
+    wide.run()
+    new = wide.task.network.get_parameter("post0.0.weight")[:, 4:]  # of the channels that it did not hear
+    assert new.abs().max() > 0
+    model = load_model(tmp_path / "wide" / "head.safetensors", "cpu")
+    assert model.config.refinement_width == model.network.width == 2
+    with pytest.raises(CheckpointError, match="--width"):
+        trainer(SMALL, items, tmp_path / "fourth", start=load_checkpoint(tmp_path / "wide" / "head.safetensors"))
+
+
+def test_the_precision_is_one_that_the_device_computes_in(monkeypatch):
+    for able, dtype in ((False, torch.float32), (True, torch.bfloat16)):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda able=able: able)
+        assert choose_precision("auto", torch.device("cpu")) == dtype
+        assert choose_precision("float32", torch.device("cpu")) == torch.float32
+    assert choose_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
 def test_a_tuned_trunk_is_begun_with_too(items, tmp_path):
-    config = dataclasses.replace(SMALL, tune_trunk=True, trunk_rate=1.0)
+    config = dataclasses.replace(SMALL, tuned_stages=4, trunk_rate=1.0)
     trainer(config, items, tmp_path / "first").run()
     before = load_checkpoint(tmp_path / "first" / "head.safetensors")
     run = trainer(config, items, tmp_path / "second", start=before)
@@ -346,7 +382,7 @@ def test_a_tuned_trunk_is_begun_with_too(items, tmp_path):
 
 @pytest.mark.parametrize("tuned", [False, True])
 def test_resume_continues_as_if_never_stopped(items, tmp_path, tuned):
-    config = dataclasses.replace(SMALL, log_every=3, tune_trunk=tuned)
+    config = dataclasses.replace(SMALL, log_every=3, tuned_stages=4 if tuned else 0)
     whole = trainer(config, items, tmp_path / "whole")
     whole.run()
     stopped = trainer(config, items, tmp_path / "stopped")

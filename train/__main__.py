@@ -26,10 +26,11 @@ from d3s_vot.weights import find_weights, load_checkpoint
 from train import coco
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
 from train.errors import DataError
+from train.holdout import hold_out, read_names
 from train.index import index
 from train.items import Item, Source, source_names
 from train.loop import Trainer
-from train.memory import use_cpu_well
+from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
 from train.task import Segmentation
 from train.validation import Validation, write_sheet
@@ -51,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if device.type == "cpu":
             use_cpu_well(config.workers * group.size)
         sources = [Source.parse(text) for text in options.data]
+        names = [name for path in options.hold_out for name in read_names(path)]
         weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
         items = _index(sources, options.cache.expanduser(), config.workers, group)
+        if names:
+            items = hold_out(items, names)
         if options.validate_only:
             setting_up = False
             _validate_only(options, config, items, weights, device, group)
@@ -93,6 +97,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--data", nargs="+", action="extend", required=True, metavar="NAME=DIR[:WEIGHT]",
         help="data sets, each with its share of the pairs; NAME is youtube-vos, davis, stills or coco",
     )  # fmt: skip
+    parser.add_argument("--hold-out", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="list of SET/VIDEO or SET, one a line, to validate on and never to train on")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for weights, state and log")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --output")
     parser.add_argument("--start-from", metavar="WEIGHTS",
@@ -111,11 +117,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     of_schedule = parser.add_argument_group("settings", "by default those of the schedule")
     of_schedule.add_argument("--augmentation", choices=sorted(AUGMENTATIONS), help="how pairs are made")
     of_schedule.add_argument("--trunk", choices=sorted(CHANNELS), help="network for the features")
-    of_schedule.add_argument("--tune-trunk", action="store_true", default=None, help="train the trunk too")
+    of_schedule.add_argument("--tune-trunk", type=int, choices=range(5), nargs="?", const=4, dest="tuned_stages",
+                             metavar="N", help="train the trunk too, or the last N of its four stages")  # fmt: skip
+    of_schedule.add_argument("--width", type=_at_least(1), metavar="N",
+                             help="channels of the refinement pathway, in multiples of the published ones")  # fmt: skip
     of_schedule.add_argument("--iterations", type=_at_least(1), metavar="N", help="steps; the schedule scales to them")
     of_schedule.add_argument("--batch", type=_at_least(1), metavar="N", help="pairs of a step, over all processes")
     of_schedule.add_argument("--learning-rate", type=_positive, metavar="R", help="peak of the learning rate")
-    of_schedule.add_argument("--precision", choices=("bfloat16", "float32"), help="of the forward pass")
+    of_schedule.add_argument("--precision", choices=("auto", "bfloat16", "float32"), help="of the forward pass")
     of_schedule.add_argument("--seed", type=_at_least(0), metavar="N", help="of all chance")
     of_schedule.add_argument("--workers", type=_at_least(0), metavar="N",
                              help="processes that make pairs, for each that trains")  # fmt: skip
@@ -129,7 +138,10 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     config = SCHEDULES[options.schedule]
     if options.iterations is not None:
         config = config.shortened(options.iterations)
-    names = ("trunk", "tune_trunk", "batch", "learning_rate", "precision", "seed", "workers", "checkpoint_minutes")
+    names = (
+        "trunk", "tuned_stages", "width", "batch", "learning_rate", "precision", "seed", "workers",
+        "checkpoint_minutes",
+    )  # fmt: skip
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.augmentation is not None:
         given["pairs"] = AUGMENTATIONS[options.augmentation]
@@ -160,7 +172,7 @@ def _validate_only(
         [i for i in items if i.held_out], weights, config.pairs, count=config.validation_pairs,
         batch=config.batch, workers=config.workers, device=device, group=group,
     )  # fmt: skip
-    scores, sheet = validation(Segmentation(model.network, model.trunk), getattr(torch, config.precision))
+    scores, sheet = validation(Segmentation(model.network, model.trunk), choose_precision(config.precision, device))
 
     def tell() -> None:
         options.output.mkdir(parents=True, exist_ok=True)

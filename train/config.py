@@ -118,7 +118,8 @@ class TrainConfig:
     """One training run."""
 
     trunk: str = "efficientnet_lite0"
-    tune_trunk: bool = False  # train the trunk too, its batch norm frozen for good
+    width: int = 1  # of the refinement pathway, in multiples of the published one
+    tuned_stages: int = 0  # of the trunk's four, the last so many learn too, their batch norm frozen for good
     trunk_rate: float = 0.1  # of the learning rate, for the trunk
     iterations: int = 40_000
     epoch: int = 1_000  # iterations; validation and a sheet of predictions end each
@@ -135,7 +136,7 @@ class TrainConfig:
     prior: float = 0.0  # its offset at the start: the logit of background, and minus that of the target
     clip: float = 5.0  # norm of the gradient
     ema: float = 0.998  # moving average of the weights; 0: none
-    precision: str = "bfloat16"  # of the forward pass, by autocast; or float32
+    precision: str = "auto"  # of the forward pass, by autocast: bfloat16 or float32; auto: see memory.choose_precision
     seed: int = 0
     workers: int = 2
     log_every: int = 50  # iterations

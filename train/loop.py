@@ -24,6 +24,7 @@ from train.errors import DataError
 from train.feed import Batch, Feed
 from train.interrupt import StopSignals
 from train.items import Item
+from train.memory import choose_precision
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
 from train.schedule import rate
@@ -74,7 +75,7 @@ class Trainer:
         self.config, self.output, self.device, self.schedule = config, output, device, schedule
         self.group = group or Group()
         self.group.check_batch(config.batch)
-        self.precision = getattr(torch, config.precision)
+        self.precision = choose_precision(config.precision, device)
         self.report = Report(output, config.iterations, tensorboard)
 
         torch.manual_seed(config.seed)

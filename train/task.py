@@ -5,6 +5,7 @@ The loop, the processes, the state and the log know nothing of D3S; another trac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,18 @@ class Segmentation(nn.Module):
         Raises:
             CheckpointError: the trunk's weights, or those to begin with, are missing, damaged or of another network.
         """
-        if config.tune_trunk:
-            trunk = create_trainable_trunk(config.trunk, trunk_weights)
+        if config.tuned_stages:
+            trunk = create_trainable_trunk(config.trunk, config.tuned_stages, trunk_weights)
         else:
             trunk = create_trunk(config.trunk, trunk_weights)
-        network: Any = SegmentationNetwork(trunk.channels)
+        network: Any = SegmentationNetwork(trunk.channels, width=config.width)
         nn.init.constant_(network.get_parameter("post0.1.weight"), config.gain)
         with torch.no_grad():
             network.get_parameter("post0.1.bias").copy_(torch.tensor([-config.prior, config.prior]))
         if processes > 1:
             network = synchronize_batch_norm(network, device)
         trunk = trunk.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        task = cls(network.to(device), trunk, config.tune_trunk, config.dice, trunk_weights)
+        task = cls(network.to(device), trunk, config.tuned_stages > 0, config.dice, trunk_weights)
         if start is not None:
             task._take(start)
         return task
@@ -84,8 +85,12 @@ class Segmentation(nn.Module):
     def _take(self, checkpoint: Checkpoint) -> None:
         """Take over trained weights in place of those drawn at random.
 
+        Those of a narrower network take its first channels. They do not hear the new ones at first, so that the wide
+        network begins with the narrow one's answers.
+
         Raises:
-            CheckpointError: they are of another trunk, or of a trunk that learnt where this one does not.
+            CheckpointError: they are of another trunk, of a trunk that learnt where this one does not, or of a wider
+                network.
         """
         if checkpoint.trunk != self.trunk.name:
             raise CheckpointError(
@@ -97,7 +102,15 @@ class Segmentation(nn.Module):
         )
         if trunk and not self.tuned:
             raise CheckpointError("the weights to start from have a trunk that learnt; let it learn on (--tune-trunk)")
-        self.network.load_state_dict(head)
+        wide = self.network.state_dict()
+        for name, tensor in head.items():
+            own = wide[name]
+            if any(a > b for a, b in zip(tensor.shape, own.shape, strict=True)):
+                raise CheckpointError("the weights to start from are of a wider network; give it their width (--width)")
+            places = tuple(slice(n) for n in tensor.shape)
+            own[places[:1]] = 0
+            own[places] = tensor.to(own)
+        self.network.load_state_dict(wide)
         if trunk:
             self.trunk.load_state_dict(create_trunk(checkpoint.trunk, state=trunk, frozen=False).state_dict())
 
@@ -160,7 +173,7 @@ class Segmentation(nn.Module):
             provenance: for the metadata.
             rules: name of the tracker's constants.
         """
-        config = RULES[rules].changes()
+        config = replace(RULES[rules], refinement_width=self.network.width).changes()
         tensors = {HEAD + k: v for k, v in self.network.state_dict().items()}
         if not self.tuned:
             return Checkpoint.create(tensors, self.trunk.name, provenance, config=config)

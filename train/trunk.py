@@ -9,17 +9,19 @@ from torch import Tensor, nn
 from d3s_vot.backbones import PACKAGED, Trunk, create_trunk, imagenet_tensors
 
 
-def create_trainable_trunk(name: str, weights: Path | None = None) -> Trunk:
+def create_trainable_trunk(name: str, stages: int = 4, weights: Path | None = None) -> Trunk:
     """A trunk whose convolutions learn and whose batch norm is a constant: in evaluation mode, parameters frozen.
 
     Args:
         name: one of `CHANNELS`.
+        stages: how many of the four learn; the first ones, edges and colours, stay as they are.
         weights: file of the ImageNet weights, for trunks that come from no package.
 
     Raises:
         CheckpointError: unknown name, or weights that are missing, unreadable or of another network.
     """
     trunk = create_trunk(name, weights, frozen=False).eval()
+    trunk.stages[: len(trunk.stages) - stages].requires_grad_(False)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.requires_grad_(False)
