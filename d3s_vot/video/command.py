@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
+from d3s_vot.interrupts import uninterrupted
 from d3s_vot.threads import use_threads
 
 # What follows needs OpenCV or torch, which take long to import and which other commands do not need.
@@ -109,7 +110,8 @@ def track(options: argparse.Namespace) -> None:
         # A device's first picture is old once the network is loaded; the next one is taken then.
         start = parse_start(options.start or ("1" if source.live else "0"), source)
         check_targets(targets, source.size, source.name)
-        _open_outputs(options, source).close()  # says what cannot be written, and leaves nothing
+        with uninterrupted():
+            _open_outputs(options, source).close()  # says what cannot be written, and leaves nothing
         tracker = _load(options)
         from d3s_vot.video.follow import find_start, follow_from
         from d3s_vot.video.writing import write_answers
@@ -119,7 +121,8 @@ def track(options: argparse.Namespace) -> None:
             targets = [select_box(first.image)]
         answers = follow_from(first, source, targets, tracker)
         left = None if source.count is None else source.count - first.index
-        write_answers(answers, _open_outputs(options, source), left, endless=source.live)
+        with uninterrupted():  # between the first file and the last frame
+            write_answers(answers, _open_outputs(options, source), left, endless=source.live)
 
 
 def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
