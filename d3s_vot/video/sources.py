@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 
+FPS = 25.0  # nominal, of pictures that carry no times
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 CAMERA = re.compile(r"(/dev/video)?(\d{1,3})")
 CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)|(\d+(?:\.\d+)?)s)")
@@ -147,7 +148,9 @@ def open_source(text: str | Path) -> Source:
         return Pictures.of_folder(path)
     if path.exists():
         if path.suffix.lower() in SUFFIXES:
-            return Pictures(str(path), [path])
+            from d3s_vot.video.stacks import open_pictures
+
+            return open_pictures(path)
         from d3s_vot.video.recording import open_recording
 
         return open_recording(path)
