@@ -34,7 +34,8 @@ class OverlayVideo(Output):
     """The frames with what `draw` adds, one for each that is written.
 
     The first frame is shown at 0 s, the others as long after it as in the source. One without image repeats the last
-    picture. Sizes are even in such a video, so an odd one grows by a pixel, which repeats the border.
+    picture. Pixels have the shape of the source's. Sizes are even in such a video, so an odd one grows by a pixel,
+    which repeats the border.
     """
 
     def __init__(self, path: str | Path, source: Source) -> None:
@@ -86,6 +87,7 @@ class OverlayVideo(Output):
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
         context.time_base, context.gop_size = self._clock, KEY_FRAMES
+        context.sample_aspect_ratio = source.pixel_shape
         context.color_range = LIMITED
         context.colorspace = context.color_primaries = context.color_trc = BT709
         try:

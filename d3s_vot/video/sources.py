@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -53,7 +54,10 @@ class Source(ABC):
         fps: nominal rate; 0: unknown.
         count: how many frames there are; None: unknown.
         live: it has no end, and frames that come while nobody asks are dropped.
+        pixel_shape: width over height of a pixel as it is shown; other than 1 on tapes and DVDs.
     """
+
+    pixel_shape = Fraction(1)
 
     def __init__(self, name: str, fps: float, count: int | None, live: bool, nothing: str) -> None:
         """Read as far as the first picture.
