@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from d3s_vot.video.outputs import Output
     from d3s_vot.video.sources import Source
 
+PRINTED = Path("-")  # as an output: standard output
 EXAMPLES = """examples:
   d3s-vot track bag.mp4 --box 205,151,17,50 --overlay bag-tracked.mp4 --csv bag.csv
   d3s-vot track frames/ --select --masks masks/                 pictures in, a mask for each out
@@ -69,7 +70,10 @@ def add_track(commands: argparse._SubParsersAction) -> None:
         "--coco", type=_json_path, dest="masks", metavar="FILE", help="all masks in one file, *.json, as COCO's RLE"
     )
     outputs.add_argument(
-        "--csv", type=Path, metavar="FILE", help="frame, time, box, corners, confidence, visible; a row for each target"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="frame, time, box, corners, confidence, visible; a row for each target; -: to standard output",
     )
     outputs.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON, a line for each target")
     outputs.add_argument("--vot", type=Path, metavar="FILE", help="regions as the VOT toolkit has them, 1-based boxes")
@@ -150,6 +154,13 @@ def _open_outputs(options: argparse.Namespace, source: Source) -> Output:
     from d3s_vot.video.writing import PrintedCsv
 
     files = {name: getattr(options, name) for name in ("overlay", "masks", "csv", "jsonl", "vot")}
-    if not any(files.values()):
-        return PrintedCsv()
-    return open_outputs(source, **files)
+    printed = files["csv"] == PRINTED or not any(files.values())
+    if files["csv"] == PRINTED:
+        files["csv"] = None
+    for name, path in files.items():
+        if path == PRINTED:
+            raise InputError(f"--{name} cannot go to standard output, which takes --csv alone; name a file")
+    outputs = open_outputs(source, **files)
+    if printed:
+        outputs.add(PrintedCsv())
+    return outputs

@@ -21,7 +21,13 @@ from d3s_vot.video.sources import Frame, Source
 
 
 class Output(ABC):
-    """A context manager that takes the answers for one frame after another and closes itself, however it is left."""
+    """A context manager that takes the answers for one frame after another and closes itself, however it is left.
+
+    Attributes:
+        prints: whether it writes to standard output.
+    """
+
+    prints = False
 
     @abstractmethod
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
@@ -64,6 +70,7 @@ class Outputs(Output):
     def add(self, output: Output) -> None:
         """One more; those added last are closed first."""
         self._outputs.append(self._stack.enter_context(output))
+        self.prints |= output.prints
 
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
         for output in self._outputs:

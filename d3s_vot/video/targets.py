@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import subprocess
@@ -13,15 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
+from d3s_vot.interrupts import KINDS
 from d3s_vot.labels import objects_in, read_labels
 from d3s_vot.regions import Box, Mask, Polygon, Region
 
+HALF = 0.5  # of a box inside the picture: with less it is probably meant otherwise
 WINDOW = "d3s-vot: draw a box, Enter takes it, c cancels"
 SCREEN = (1280, 720)  # pixels that the window takes at most, at first
 PROBE = "import cv2; cv2.namedWindow('d3s-vot'); cv2.destroyAllWindows()"  # Qt ends the process without a display
 PATIENCE = 30  # seconds for the window of the probe
 
 Pair = tuple[int, int]
+
+logger = logging.getLogger(__name__)
 
 
 def read_box(text: str) -> Box:
@@ -87,16 +92,26 @@ def check_targets(targets: list[Region], size: Pair, name: str) -> None:
     """
     width, height = size
     for region in targets:
+        text = _words(region)
         if isinstance(region, Mask):
             mask_height, mask_width = region.array.shape
             if (mask_width, mask_height) != size:
                 mask_size = f"{mask_width} x {mask_height}"
                 raise InputError(f"the mask is {mask_size} pixels, the frames of {name} are {width} x {height}")
         elif not region.box.overlaps_image(height, width):
-            kind = "box" if isinstance(region, Box) else "polygon"
-            numbers = tuple(region) if isinstance(region, Box) else region.flat()
-            text = ",".join(f"{number:g}" for number in numbers)
-            raise InputError(f"{kind} {text} lies outside the frames of {name}, which are {width} x {height} pixels")
+            raise InputError(f"{text} lies outside the frames of {name}, which are {width} x {height} pixels")
+        else:
+            inside = region.box.inside_image(height, width).area / region.box.area
+            if inside < HALF:
+                sizes = f"the frames of {name} are {width} x {height} pixels"
+                logger.warning("%s lies mostly outside: %d %% of it can be seen, as %s", text, 100 * inside, sizes)
+
+
+def _words(region: Region) -> str:
+    if isinstance(region, Mask):
+        return "the mask"
+    numbers = tuple(region) if isinstance(region, Box) else region.flat()
+    return f"{'box' if isinstance(region, Box) else 'polygon'} {','.join(f'{number:g}' for number in numbers)}"
 
 
 def check_display() -> None:
@@ -127,14 +142,15 @@ def select_box(image: NDArray[np.uint8]) -> Box:
     """
     height, width = image.shape[:2]
     share = min(SCREEN[0] / width, SCREEN[1] / height, 1.0)
-    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)  # the window would not let Python hear of Ctrl-C
+    previous = {kind: signal.signal(kind, signal.SIG_DFL) for kind in KINDS}  # the window lets Python hear of none
     try:
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.resizeWindow(WINDOW, round(share * width), round(share * height))
         x, y, w, h = cv2.selectROI(WINDOW, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), False, False, False)
         cv2.destroyAllWindows()
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for kind, handler in previous.items():
+            signal.signal(kind, handler)
     if not w or not h:
         raise InputError("no box was drawn; draw one and press Enter, or give it by --box x,y,w,h")
     return Box(x, y, w, h)

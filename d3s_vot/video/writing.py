@@ -34,7 +34,7 @@ def write_answers(
         D3SError: it was interrupted, or the disk is full; the files hold the frames so far.
     """
     tally = Tally()
-    rows_tell = isinstance(output, PrintedCsv) and sys.stdout.isatty()
+    rows_tell = output.prints and sys.stdout.isatty()
     progress = None if rows_tell else Progress(count)
     with uninterrupted() as signals:  # so that all files end with the same frame
         try:
@@ -100,6 +100,8 @@ class Tally:
 
 class PrintedCsv(CsvTable):
     """The rows of `CsvTable` on standard output, as they come."""
+
+    prints = True
 
     def __init__(self) -> None:
         self._head = self.HEAD
