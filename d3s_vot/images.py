@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
+from d3s_vot.headers import brightest, page_numbers, unusable_depth
 
 if TYPE_CHECKING:
     import torch
@@ -24,21 +26,39 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Read a picture file as RGB uint8, H x W x 3; grey, 16-bit and RGBA files are converted.
 
     Raises:
-        InputError: the file is missing or cannot be decoded.
+        InputError: the file is missing or cannot be decoded, holds several pictures, or other values than 8 or 16
+            bits.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no image {path}; check the path")
     try:
-        data = np.fromfile(path, np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"image {path} cannot be read: {error.strerror}") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    except cv2.error:  # a header that promises more pixels than OpenCV allows
-        image = None
+    file = io.BytesIO(data)
+    count, problem = len(page_numbers(file)), unusable_depth(file)
+    if count > 1:
+        raise InputError(f"image {path} holds {count} pictures; track it by itself, as a video, or split it")
+    if problem:
+        raise InputError(f"image {path} has {problem}; convert it to 8 bits, as it shall look")
+    image = _decode(data, brightest(file)) if data else None
     if image is None:
         raise InputError(f"image {path} cannot be decoded; it is damaged or not a picture")
+    return image
+
+
+def _decode(data: bytes, white: int) -> NDArray[np.uint8] | None:
+    """H x W x 3 RGB; None: it cannot be decoded."""
+    flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_ANYDEPTH if white != 255 else 0)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # a header that promises more pixels than OpenCV allows
+        return None
+    if image is None or image.ndim != 3 or image.shape[2] != 3:
+        return None
+    if white != 255:
+        return np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
     return np.asarray(image, np.uint8)
 
 

@@ -175,6 +175,41 @@ def test_the_tracker_answers_the_same_whatever_the_kind_of_image():
         assert np.array_equal(answer.mask, answers[0].mask)
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "sentence"),
+    [
+        ("a.tif", np.zeros((6, 5), np.float32), "fractions for values"),
+        ("a.tif", np.zeros((6, 5), np.int32), "values of 32 bits"),
+        ("a.tif", np.zeros((6, 5), np.int16), "values below 0"),
+        ("a.hdr", np.zeros((6, 5, 3), np.float32), "high dynamic range"),
+        ("a.pfm", np.zeros((6, 5), np.float32), "high dynamic range"),
+    ],
+)
+def test_values_that_bytes_cannot_show_are_refused(tmp_path, name, array, sentence):
+    assert cv2.imwrite(str(tmp_path / name), array)
+    with pytest.raises(InputError, match=f"{name} has {sentence}; convert it"):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("white", [1, 15, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize("comment", [b"\n", b"\n# made by hand\n"])
+def test_white_is_white_whatever_number_stands_for_it(tmp_path, white, comment):
+    values = np.array([[0, white // 2, white]], ">u2" if white > 255 else np.uint8)
+    (tmp_path / "a.pgm").write_bytes(b"P5" + comment + b"3 1\n%d\n" % white + values.tobytes())
+    image = read_image(tmp_path / "a.pgm")
+    assert np.abs(image[0, :, 0] - np.array([0, white // 2 / white * 255, 255])).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["s.gif", "s.png", "s.webp", "s.tif"])
+def test_several_pictures_in_one_file_are_refused(tmp_path, name):
+    frames = [Image.fromarray(np.full((6, 8, 3), 90 * k, np.uint8)) for k in range(3)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="holds 3 pictures"):
+        read_image(tmp_path / name)
+    frames[0].save(tmp_path / name)
+    assert read_image(tmp_path / name).shape == (6, 8, 3)
+
+
 def test_half_a_picture_is_refused(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     for end in ("png", "jpg"):

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -245,9 +246,49 @@ def test_outputs_that_cannot_be_leave_everything_as_it_was(tmp_path: Path) -> No
 
 
 def test_run_without_a_frame_leaves_nothing(tmp_path: Path) -> None:
-    with all_of(tmp_path, Made([0])):
+    with all_of(tmp_path / "new" / "folder", Made([0])):
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())
+    with open_outputs(Made([0]), masks=tmp_path / "new" / "masks"):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "vot", "overlay", "masks", "coco"])
+def test_a_second_run_is_refused_and_costs_the_first_nothing(tmp_path: Path, kind: str) -> None:
+    endings = {"overlay": "a.mp4", "coco": "a.json"}
+    wish = {"masks" if kind == "coco" else kind: str(tmp_path / "out" / endings.get(kind, "a"))}
+    source = Made([k / 25 for k in range(4)])
+    with open_outputs(source, **wish) as outputs:
+        for _ in range(2):  # before the first frame, and after it
+            with pytest.raises(InputError, match=r"by another run|is not empty"):
+                open_outputs(source, **wish, **({} if kind == "csv" else {"csv": tmp_path / "second" / "b.csv"}))
+            outputs.write(next(iter(source)), [answer()])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    with open_outputs(source, **wish) if kind != "masks" else nullcontext():  # the place is free again
+        assert any((tmp_path / "out").iterdir())
+
+
+def test_masks_and_a_table_in_one_new_folder(tmp_path: Path) -> None:
+    source = Made([k / 25 for k in range(4)])
+    with open_outputs(source, masks=tmp_path / "out", csv=tmp_path / "out" / "a.csv") as outputs:
+        for frame in source:
+            outputs.write(frame, [answer()])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*(f"{k:08d}.png" for k in range(4)), "a.csv"]
+    with pytest.raises(InputError, match=r"is not empty, it holds"):
+        open_outputs(source, masks=tmp_path / "out")
+
+
+def test_the_end_of_codes_has_room_on_a_full_disk(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    codes, source = CocoJson(tmp_path / "a.json"), Made([k / 25 for k in range(5)])
+    for frame in source:
+        codes.write(frame, [answer()])
+    (partial,) = tmp_path.iterdir()
+    with pytest.raises(D3SError, match="cannot be written any more"), little_room(partial.stat().st_size + 1):
+        codes.close()
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "a.json").read_text())] == [0, 1, 2, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_masks_ending_in_json_are_codes_and_others_pictures(tmp_path: Path) -> None:

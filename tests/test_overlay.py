@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from d3s_vot.base import Prediction
 from d3s_vot.crops import Crop
-from d3s_vot.regions import Box, Polygon
+from d3s_vot.regions import Box, Mask, Polygon
+from d3s_vot.video.follow import given
 from d3s_vot.video.overlay import COLOURS, TINT, draw
 
 GROUND = 90  # grey level of the pictures
@@ -46,6 +49,18 @@ def test_mask_is_tinted_and_the_rest_is_left_alone() -> None:
     far = changed(result, image)
     far[50:142, 98:182] = False  # the box, the label above it
     assert not far.any()
+
+
+def test_a_given_shape_is_an_outline_and_no_mask() -> None:
+    inside = np.zeros((240, 320), bool)
+    inside[80:140, 100:180] = True
+    for region in (Box(100, 80, 80, 60), Polygon([(100, 80), (180, 80), (180, 140), (100, 140)])):
+        first = given(region, (240, 320))
+        for prediction in (first, replace(first, confidence=0.0, visible=False)):  # and where a frame is lost
+            result = draw(ground(), [prediction])
+            assert changed(result, ground())[80, 100:180].any()
+            assert not changed(result, ground())[90:130, 110:170].any()
+    assert changed(draw(ground(), [given(Mask(inside), (240, 320))]), ground())[90:130, 110:170].all()
 
 
 def test_box_is_drawn_on_its_outermost_pixels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ av = pytest.importorskip("av")
 from videos import damage, disc_video, lost, packet_count, read, small_frames, write_video  # noqa: E402
 
 from d3s_vot.errors import InputError  # noqa: E402
+from d3s_vot.video.encoding import OverlayVideo  # noqa: E402
 from d3s_vot.video.sources import Frame, open_source  # noqa: E402
 
 
@@ -83,6 +85,61 @@ def test_variable_rate_keeps_the_times(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose([frame.time for frame in frames], np.array(times) - 0.5, atol=1e-6)
     greys = [frame.image[-8:].mean() for frame in frames]
     assert greys == sorted(greys)
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.webm", "late.mp4", "late.ts"])
+def test_a_clock_that_begins_late_is_no_loss(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    times = [100 + k / 25 for k in range(30)]
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    path = write_video(tmp_path / name, small_frames(30), codec=codec, times=times)
+    _, frames = read(path)
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(30) / 25, atol=2e-3)
+    assert not caplog.messages
+
+
+def test_a_late_clock_and_a_real_loss(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"g": "5", "bf": "0"}
+    path = write_video(tmp_path / "late.mkv", small_frames(90), times=[50 + k / 25 for k in range(90)], options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    read(path)
+    assert "ends early" in caplog.messages[-1] and caplog.messages[-1].endswith(" of 3.6 s")
+
+
+@pytest.mark.parametrize("preview_first", [True, False])
+def test_of_several_tracks_the_film_is_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, preview_first: bool
+) -> None:
+    caplog.set_level("INFO")
+    with av.open(str(tmp_path / "flight.mkv"), "w") as file:
+        kinds = [("mjpeg", "yuvj420p", (64, 48), 1), ("libx264", "yuv420p", (160, 120), 30)]
+        streams = []
+        for codec, form, (width, height), count in kinds if preview_first else kinds[::-1]:
+            stream = file.add_stream(codec, 25)
+            stream.width, stream.height, stream.pix_fmt = width, height, form
+            streams.append((stream, count, np.full((height, width, 3), 90, np.uint8)))
+        for stream, count, image in streams:
+            for _ in range(count):
+                picture = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=stream.pix_fmt)
+                file.mux(stream.encode(picture))
+            file.mux(stream.encode(None))
+    source, frames = read(tmp_path / "flight.mkv")
+    assert (source.size, len(frames)) == ((160, 120), 30)
+    number = int(preview_first)
+    assert caplog.messages[0].endswith(f"2 tracks of pictures; number {number}, of 160 x 120 pixels, is followed")
+
+
+TAPE = Fraction(16, 11)
+
+
+@pytest.mark.parametrize(("rotation", "shown"), [(0, TAPE), (180, TAPE), (90, 1 / TAPE)])
+@pytest.mark.parametrize("name", ["tape.mp4", "tape.mkv"])
+def test_pixels_that_are_not_square(tmp_path: Path, rotation: int, shown: Fraction, name: str) -> None:
+    path = write_video(tmp_path / name, small_frames(3), rotation=rotation, pixel_shape=TAPE)
+    source, _ = read(path)
+    assert source.pixel_shape == shown and source.size == (64, 48)
+    with OverlayVideo(tmp_path / f"overlay-{name}", source) as overlay:
+        overlay.write(Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8)), [])
+    assert read(tmp_path / f"overlay-{name}")[0].pixel_shape == shown
 
 
 @pytest.mark.parametrize(

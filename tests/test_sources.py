@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("av")
 from videos import disc_video, lost, read, small_frames, write_video
@@ -49,6 +50,54 @@ def test_a_damaged_picture_and_another_size(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "1.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"1\.png cannot be decoded"):
         open_source(tmp_path)
+
+
+def test_twins_are_refused_and_leftovers_ignored(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "f", ["0.jpg", "1.jpg", "2.jpg"])
+    for leftover in ("._0.jpg", ".DS_Store", ".ipynb_checkpoints/0.jpg", "__MACOSX/0.jpg"):
+        (tmp_path / "f" / leftover).parent.mkdir(exist_ok=True)
+        (tmp_path / "f" / leftover).write_bytes(b"no picture")
+    for name in (tmp_path / "f", str(tmp_path / "f" / "*"), str(tmp_path / "f" / "**" / "*.jpg")):
+        assert len(read(name)[1]) == 3
+    write_pictures(tmp_path / "f", ["0.png", "1.png", "2.png"])
+    for name in (tmp_path / "f", str(tmp_path / "f" / "*")):
+        with pytest.raises(InputError, match=r"0\.jpg and 0\.png lie side by side; name one kind, such as .*f/\*\.jpg"):
+            open_source(name)
+    assert len(read(str(tmp_path / "f" / "*.png"))[1]) == 3
+
+
+@pytest.mark.parametrize("name", ["s.tif", "s.webp", "s.png", "s.gif"])
+def test_a_file_of_several_pictures_is_a_video(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    images = [np.full((48, 64, 3), 40 * k, np.uint8) for k in range(5)]
+    for k, image in enumerate(images):
+        image[5, 5 * k] = 255  # no two alike: some formats merge equal ones
+    first, *others = (Image.fromarray(image) for image in images)
+    options = {"lossless": True} if name == "s.webp" else {}
+    times = {} if name == "s.tif" else {"duration": 200}
+    first.save(tmp_path / name, save_all=True, append_images=others, **times, **options)
+    source, frames = read(tmp_path / name)
+    assert source.count in (5, None) and source.size == (64, 48) and not caplog.messages
+    assert all(np.abs(f.image.astype(int) - i).max() < 9 for f, i in zip(frames, images, strict=True))
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(5) * (0.04 if name == "s.tif" else 0.2))
+    if name == "s.gif":
+        return
+    write_pictures(tmp_path / "f", ["0.png"])
+    (tmp_path / name).rename(tmp_path / "f" / f"1{name[1:]}")
+    assert lost(read(tmp_path / "f")[1]) == [1] and "holds 5 pictures" in caplog.messages[0]
+
+
+def test_deep_stacks_and_previews(tmp_path: Path) -> None:
+    pages = [Image.fromarray(np.full((30, 40), 10000 * k, np.uint16)) for k in range(1, 4)]
+    pages[0].save(tmp_path / "deep.tif", save_all=True, append_images=pages[1:])
+    assert [frame.image.max() for frame in read(tmp_path / "deep.tif")[1]] == [39, 78, 117]
+    preview = pages[1].resize((20, 15))
+    preview.encoderinfo = {"tiffinfo": {254: 1}}
+    pages[0].save(tmp_path / "one.tif", save_all=True, append_images=[preview])
+    assert [frame.image.shape for frame in read(tmp_path / "one.tif")[1]] == [(30, 40, 3)]
+    floats = [Image.fromarray(np.full((30, 40), k / 3, np.float32)) for k in range(3)]
+    floats[0].save(tmp_path / "f.tif", save_all=True, append_images=floats[1:])
+    with pytest.raises(InputError, match="fractions for values"):
+        open_source(tmp_path / "f.tif")
 
 
 def test_no_pictures(tmp_path: Path) -> None:

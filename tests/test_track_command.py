@@ -23,7 +23,7 @@ from matching import Made, Matching
 from scenes import scene
 from videos import damage, disc_video, packet_count
 
-from d3s_vot import tracker
+from d3s_vot import interrupts, tracker
 from d3s_vot.base import Prediction
 from d3s_vot.cli import main
 from d3s_vot.errors import D3SError, InputError
@@ -32,8 +32,9 @@ from d3s_vot.video import sources, targets
 from d3s_vot.video.follow import follow, given
 from d3s_vot.video.outputs import open_outputs
 from d3s_vot.video.sources import Frame
+from d3s_vot.video.tables import JsonLines
 from d3s_vot.video.targets import read_masks
-from d3s_vot.video.writing import PrintedCsv, uninterrupted, write_answers
+from d3s_vot.video.writing import PrintedCsv, write_answers
 
 DISC = "--box=25,35,31,31"  # in the first frame of `scene`
 
@@ -95,6 +96,56 @@ def test_rows_are_printed_by_default(tmp_path: Path, capsys: pytest.CaptureFixtu
     table = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [(int(row["frame"]), float(row["time"])) for row in table] == [(i, i / 25) for i in range(8, 14)]
     assert all(box_iou(found, box) > 0.85 for found, box in zip(boxes_of(table), boxes[8:], strict=True))
+
+
+def test_rows_go_to_standard_output_beside_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, _ = disc_video(tmp_path / "v.mp4", 5)
+    assert main(["track", str(path), DISC, "--csv", "-", "--jsonl", "a.jsonl"]) == 0
+    assert [int(row["frame"]) for row in csv.DictReader(capsys.readouterr().out.splitlines())] == list(range(5))
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 5
+    for flag in ("jsonl", "vot", "masks", "overlay"):
+        assert main(["track", str(path), DISC, f"--{flag}", "-"]) == 2
+        assert f"--{flag} cannot go to standard output" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.jsonl", "v.mp4"]
+
+
+def test_a_box_mostly_outside_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = disc_video(tmp_path / "v.mp4", 3)
+    assert main(["track", str(path), "--box=-60,10,80,40"]) == 0
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "outside" in line)
+    assert line.startswith("box -60,10,80,40 lies mostly outside: 25 % of it can be seen")
+    assert main(["track", str(path), "--box=-30,10,80,40"]) == 0
+    assert "outside" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", interrupts.KINDS)
+@pytest.mark.parametrize("moment", ["tracking", "writing"])
+def test_told_to_end_in_any_moment_files_are_whole(
+    moment: str, kind: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def told(method: Any) -> Any:
+        calls: list[None] = []
+
+        def call(*arguments: Any) -> Any:
+            calls.append(None)
+            if len(calls) == 3:
+                signal.raise_signal(kind)
+            return method(*arguments)
+
+        return call
+
+    place, name = (Matching, "track") if moment == "tracking" else (JsonLines, "text")
+    monkeypatch.setattr(place, name, told(getattr(place, name)))
+    path, _ = disc_video(tmp_path / "v.mp4", 9)
+    flags = ["--overlay", str(tmp_path / "o.mp4"), "--csv", str(tmp_path / "v.csv"), "--jsonl", str(tmp_path / "j")]
+    assert main(["track", str(path), DISC, *flags, "--masks", str(tmp_path / "m")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "d3s-vot: interrupted; what is written ends after 3 frames"
+    assert packet_count(tmp_path / "o.mp4") == len(rows(tmp_path / "v.csv")) == 3
+    assert len((tmp_path / "j").read_text().splitlines()) == len(list((tmp_path / "m").iterdir())) == 3
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_label_map_gives_several_targets_and_comes_back(tmp_path: Path) -> None:
@@ -161,13 +212,6 @@ def test_ctrl_c_leaves_whole_files(
     assert len(json.loads((tmp_path / "v.json").read_text())) == count
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v.csv", "v.json", "v.mp4"]
 
-
-def test_ctrl_c_waits_for_the_frame_at_hand() -> None:
-    done = False
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)  # to this thread: in others, of libraries, it has ended the process
-        done = True
-    assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_error_on_the_way_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ def write_video(
     times: Sequence[float] | None = None,
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
+    pixel_shape: Fraction = Fraction(1),
 ) -> Path:
     """Encode frames, H x W x 3 RGB uint8 of one size; the ending of the path chooses the container.
 
@@ -44,6 +45,7 @@ def write_video(
         times: seconds of each frame, for a variable rate.
         options: of the encoder.
         container: options of the container.
+        pixel_shape: width over height of a stored pixel.
     """
     with av.open(str(path), "w", options=container or {}) as file:
         stream = None
@@ -53,6 +55,7 @@ def write_video(
                 stream = file.add_stream(codec, rate=fps, options=options or {})
                 stream.height, stream.width = stored.shape[:2]
                 stream.pix_fmt = pix_fmt or _pix_fmt(codec, odd=bool(stream.height % 2 or stream.width % 2))
+                stream.codec_context.sample_aspect_ratio = pixel_shape
                 if times is not None:
                     stream.codec_context.time_base = CLOCK
                 if rotation or mirrored:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from d3s_vot.arguments import add_network, add_place
 from d3s_vot.errors import InputError
+from d3s_vot.interrupts import uninterrupted
 from d3s_vot.threads import use_threads
 
 # What follows needs OpenCV or torch, which take long to import and which other commands do not need.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from d3s_vot.video.outputs import Output
     from d3s_vot.video.sources import Source
 
+PRINTED = Path("-")  # as an output: standard output
 EXAMPLES = """examples:
   d3s-vot track bag.mp4 --box 205,151,17,50 --overlay bag-tracked.mp4 --csv bag.csv
   d3s-vot track frames/ --select --masks masks/                 pictures in, a mask for each out
@@ -25,7 +27,8 @@ EXAMPLES = """examples:
   d3s-vot track "shots/*.png" --mask first.png --coco masks.json
   d3s-vot track 0 --select --overlay camera.mp4                 a camera, until Ctrl-C
   d3s-vot track bag.mp4 --box 205,151,17,50 > bag.csv
-Ctrl-C finishes the files. Exit code 0: done; 1: the run failed or was interrupted; 2: what is given cannot be used."""
+Ctrl-C, SIGTERM and a closed terminal finish the files.
+Exit code 0: done; 1: the run failed or was interrupted; 2: what is given cannot be used."""
 
 
 def add_track(commands: argparse._SubParsersAction) -> None:
@@ -67,7 +70,10 @@ def add_track(commands: argparse._SubParsersAction) -> None:
         "--coco", type=_json_path, dest="masks", metavar="FILE", help="all masks in one file, *.json, as COCO's RLE"
     )
     outputs.add_argument(
-        "--csv", type=Path, metavar="FILE", help="frame, time, box, corners, confidence, visible; a row for each target"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="frame, time, box, corners, confidence, visible; a row for each target; -: to standard output",
     )
     outputs.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON, a line for each target")
     outputs.add_argument("--vot", type=Path, metavar="FILE", help="regions as the VOT toolkit has them, 1-based boxes")
@@ -108,7 +114,8 @@ def track(options: argparse.Namespace) -> None:
         # A device's first picture is old once the network is loaded; the next one is taken then.
         start = parse_start(options.start or ("1" if source.live else "0"), source)
         check_targets(targets, source.size, source.name)
-        _open_outputs(options, source).close()  # says what cannot be written, and leaves nothing
+        with uninterrupted():
+            _open_outputs(options, source).close()  # says what cannot be written, and leaves nothing
         tracker = _load(options)
         from d3s_vot.video.follow import find_start, follow_from
         from d3s_vot.video.writing import write_answers
@@ -118,7 +125,8 @@ def track(options: argparse.Namespace) -> None:
             targets = [select_box(first.image)]
         answers = follow_from(first, source, targets, tracker)
         left = None if source.count is None else source.count - first.index
-        write_answers(answers, _open_outputs(options, source), left, endless=source.live)
+        with uninterrupted():  # between the first file and the last frame
+            write_answers(answers, _open_outputs(options, source), left, endless=source.live)
 
 
 def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
@@ -146,6 +154,13 @@ def _open_outputs(options: argparse.Namespace, source: Source) -> Output:
     from d3s_vot.video.writing import PrintedCsv
 
     files = {name: getattr(options, name) for name in ("overlay", "masks", "csv", "jsonl", "vot")}
-    if not any(files.values()):
-        return PrintedCsv()
-    return open_outputs(source, **files)
+    printed = files["csv"] == PRINTED or not any(files.values())
+    if files["csv"] == PRINTED:
+        files["csv"] = None
+    for name, path in files.items():
+        if path == PRINTED:
+            raise InputError(f"--{name} cannot go to standard output, which takes --csv alone; name a file")
+    outputs = open_outputs(source, **files)
+    if printed:
+        outputs.add(PrintedCsv())
+    return outputs

@@ -20,6 +20,7 @@ REORDER = 16  # frames: the farthest that H.264 and HEVC move one
 WAIT = 250  # packets without a key frame at the beginning: after these, take what comes
 STEP = Fraction(1, 25)  # seconds between frames of unknown rate
 TINY = Fraction(1, 1000)  # seconds between frames that claim the same time
+EXTREME = 10  # times as wide as high, or the reverse: a pixel that is none of a video's
 JUMP = 1  # seconds back that mean: the clock of the recording began anew
 
 
@@ -78,6 +79,15 @@ class Decoder:
         self._offset = 0
         self._shift: Fraction | None = None
         self._last = -self._step
+
+    @property
+    def pixel_shape(self) -> Fraction:
+        """Width over height of a pixel as it is shown, in upright pictures; known with the first of these."""
+        shape = self._stream.sample_aspect_ratio
+        if not shape or not 1 / EXTREME <= shape <= EXTREME:
+            return Fraction(1)
+        shape = Fraction(shape).limit_denominator(1000)
+        return 1 / shape if any(abs(b) > abs(a) for a, b, _, _ in self._matrices.values()) else shape
 
     def __iter__(self) -> Iterator[tuple[float, NDArray[np.uint8] | None]]:
         import av

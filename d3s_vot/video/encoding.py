@@ -13,7 +13,7 @@ import numpy as np
 
 from d3s_vot.base import Prediction
 from d3s_vot.errors import D3SError, InputError
-from d3s_vot.video.outputs import Output, failed, partial_path, remove, rename, unwritable
+from d3s_vot.video.outputs import Output, begin, failed, finish, unwritable
 from d3s_vot.video.overlay import Image, draw
 from d3s_vot.video.sources import Frame, Source
 
@@ -34,7 +34,8 @@ class OverlayVideo(Output):
     """The frames with what `draw` adds, one for each that is written.
 
     The first frame is shown at 0 s, the others as long after it as in the source. One without image repeats the last
-    picture. Sizes are even in such a video, so an odd one grows by a pixel, which repeats the border.
+    picture. Pixels have the shape of the source's. Sizes are even in such a video, so an odd one grows by a pixel,
+    which repeats the border.
     """
 
     def __init__(self, path: str | Path, source: Source) -> None:
@@ -63,28 +64,39 @@ class OverlayVideo(Output):
         self._picture: Image = np.zeros((height, width, 3), np.uint8)  # the last one
         self._began = 0.0  # time of the first frame
         self._tick = -1  # of the last frame; -1: there is none yet
-        self._partial = partial_path(self._path)
+        self._partial = begin(self._path)
+        self._container: OutputContainer | None = None
+        try:
+            self._open(kind, source)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(self, kind: str, source: Source) -> None:
+        """Begin the container and its stream."""
+        import av
+
+        width, height = source.size
         options = {"movflags": "+faststart"} if kind != "matroska" else {}  # plays before it is loaded whole
         # "file:" keeps a colon in the name from being taken for a protocol.
-        container = av.open(f"file:{self._partial}", "w", format=kind, container_options=options)
-        self._container: OutputContainer | None = container
+        container = av.open(f"file:{self._partial.temporary}", "w", format=kind, container_options=options)
+        self._container = container
         rate = Fraction(source.fps).limit_denominator(1001) if source.fps else RATE
         self._stream = container.add_stream("libx264", rate, dict(QUALITY))
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
         context.time_base, context.gop_size = self._clock, KEY_FRAMES
+        context.sample_aspect_ratio = source.pixel_shape
         context.color_range = LIMITED
         context.colorspace = context.color_primaries = context.color_trc = BT709
         try:
             context.open()
         except av.FFmpegError as error:
-            self._discard()
             raise InputError(f"H.264 cannot hold pictures of {width} x {height} pixels; use smaller ones") from error
         try:
             container.start_encoding()
         except av.FFmpegError as error:
-            self._discard()
             raise unwritable(self._path, error.strerror) from error
 
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
@@ -136,7 +148,7 @@ class OverlayVideo(Output):
             self._discard()
             raise failed(self._path, error.strerror) from error
         self._container = None
-        rename(self._partial, self._path)
+        finish(self._partial)
 
     def _discard(self) -> None:
         """Give up: such a file has no end, so it could not be played."""
@@ -144,4 +156,4 @@ class OverlayVideo(Output):
             with suppress(self._errors):
                 self._container.close()
         self._container = None
-        remove(self._partial)
+        self._partial.discard()

@@ -148,4 +148,6 @@ def open_address(address: str) -> Source:
             if decoder.stopped:
                 logger.warning("%s broke off: %s", name, decoder.stopped)
 
-    return Live(name, decoder.fps, pictures())
+    live = Live(name, decoder.fps, pictures())
+    live.pixel_shape = decoder.pixel_shape
+    return live

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from PIL import Image
 
 from d3s_vot.base import Prediction
 from d3s_vot.errors import InputError
-from d3s_vot.video.outputs import Output, failed, remove, unwritable
+from d3s_vot.files import write_whole
+from d3s_vot.labels import MOST
+from d3s_vot.video.outputs import Output, begin, failed
 from d3s_vot.video.overlay import COLOURS
 from d3s_vot.video.sources import Frame
 from d3s_vot.video.tables import TextOutput, box, confidence
-
-MOST = 255  # targets that 8 bits tell apart
 
 
 class MaskFolder(Output):
@@ -41,17 +40,15 @@ class MaskFolder(Output):
         """
         self.folder = Path(folder)
         self._size = size
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if any(self.folder.iterdir()):
-                raise InputError(f"the folder {self.folder} is not empty; empty it, or choose another for the masks")
-            probe = self.folder / ".part"
-            probe.touch()
-            probe.unlink()
-        except FileExistsError as error:
-            raise InputError(f"{self.folder} is a file; choose a folder for the masks") from error
-        except OSError as error:
-            raise unwritable(self.folder, error.strerror) from error
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; choose a folder for the masks")
+        # Never finished: it makes the folder, shows that files can be written, and keeps other runs out.
+        self._claim = begin(self.folder / "masks")
+        held = next((path.name for path in self.folder.iterdir() if not path.name.startswith(".")), None)
+        if held is not None:
+            self._claim.discard()
+            remedy = "empty it, or choose another for the masks"
+            raise InputError(f"the folder {self.folder} is not empty, it holds {held}; {remedy}")
 
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
         if len(predictions) > MOST:
@@ -62,14 +59,10 @@ class MaskFolder(Output):
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
         path = self.folder / f"{frame.index:08d}.png"
-        partial = path.with_name(f".{path.name}.part")
         try:
-            partial.write_bytes(buffer.getvalue())
-            os.replace(partial, path)
+            write_whole(path, buffer.getvalue(), sync=False)
         except OSError as error:
             raise failed(path, error.strerror) from error
-        finally:
-            remove(partial)  # there is none any more, unless it failed or was interrupted
 
     def _labels(self, predictions: Sequence[Prediction | None]) -> NDArray[np.uint8]:
         """H x W."""
@@ -80,7 +73,8 @@ class MaskFolder(Output):
         return labels
 
     def close(self) -> None:
-        """Nothing is left to do: each file is whole."""
+        """Each file is whole; a folder that was made and came to nothing is removed."""
+        self._claim.discard()
 
 
 def palette() -> list[int]:

@@ -16,11 +16,18 @@ from types import TracebackType
 
 from d3s_vot.base import Prediction
 from d3s_vot.errors import D3SError, InputError
+from d3s_vot.files import Partial
 from d3s_vot.video.sources import Frame, Source
 
 
 class Output(ABC):
-    """A context manager that takes the answers for one frame after another and closes itself, however it is left."""
+    """A context manager that takes the answers for one frame after another and closes itself, however it is left.
+
+    Attributes:
+        prints: whether it writes to standard output.
+    """
+
+    prints = False
 
     @abstractmethod
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
@@ -63,6 +70,7 @@ class Outputs(Output):
     def add(self, output: Output) -> None:
         """One more; those added last are closed first."""
         self._outputs.append(self._stack.enter_context(output))
+        self.prints |= output.prints
 
     def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
         for output in self._outputs:
@@ -75,11 +83,11 @@ class Outputs(Output):
 def open_outputs(
     source: Source,
     *,
-    overlay: Path | None = None,
-    masks: Path | None = None,
-    csv: Path | None = None,
-    jsonl: Path | None = None,
-    vot: Path | None = None,
+    overlay: str | Path | None = None,
+    masks: str | Path | None = None,
+    csv: str | Path | None = None,
+    jsonl: str | Path | None = None,
+    vot: str | Path | None = None,
     one_based: bool = True,
 ) -> Outputs:
     """Open what a user asks for.
@@ -105,7 +113,7 @@ def open_outputs(
     from d3s_vot.video.masks import CocoJson, MaskFolder
     from d3s_vot.video.tables import CsvTable, JsonLines, VotText
 
-    wanted: list[tuple[Path | None, Callable[[Path], Output]]] = [
+    wanted: list[tuple[str | Path | None, Callable[[Path], Output]]] = [
         (csv, CsvTable),
         (jsonl, JsonLines),
         (vot, lambda path: VotText(path, one_based)),
@@ -113,7 +121,7 @@ def open_outputs(
         # Last, so that it is closed first: one that filled the disk makes room for the end of the others.
         (overlay, lambda path: OverlayVideo(path, source)),
     ]
-    paths = [path for path, _ in wanted if path is not None]
+    paths = [Path(path) for path, _ in wanted if path is not None]
     for index, path in enumerate(paths):
         if _same(path, Path(source.name)):
             raise InputError(f"{path} is the source; choose another file for the output")
@@ -123,7 +131,7 @@ def open_outputs(
     try:
         for wish, kind in wanted:
             if wish is not None:
-                outputs.add(kind(wish))
+                outputs.add(kind(Path(wish)))
     except BaseException:
         outputs.close()
         raise
@@ -135,21 +143,32 @@ def _same(path: Path, other: Path) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
 
 
-def partial_path(path: Path) -> Path:
-    """Where a file is written until it is whole; makes the folder.
+def begin(path: Path) -> Partial:
+    """Begin a file of results, and its folder.
 
     Raises:
-        InputError: it is a folder or a device, or the folder cannot be made.
+        InputError: it is a folder or a device, the folder cannot be made, or another run is writing it.
     """
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name a file for the output")
         if path.exists() and not path.is_file():
             raise InputError(f"{path} is no ordinary file; name another one for the output")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        return Partial(path)
     except OSError as error:
         raise unwritable(path, error.strerror) from error
-    return path.with_name(f".{path.name}.part")
+
+
+def finish(partial: Partial) -> None:
+    """Give a file that is whole its name.
+
+    Raises:
+        D3SError: the disk is full, or the folder can no longer be written.
+    """
+    try:
+        partial.finish()
+    except OSError as error:
+        raise failed(partial.path, error.strerror) from error
 
 
 class GrowingFile:
@@ -162,13 +181,9 @@ class GrowingFile:
             InputError: it cannot be written.
         """
         self.path = path
-        self._partial = partial_path(path)
-        try:
-            self._file = self._partial.open("wb", buffering=0)
-        except OSError as error:
-            raise unwritable(path, error.strerror) from error
-        self._length = 0  # bytes
-        self._begun = False
+        self._partial = begin(path)
+        self._file = self._partial.file
+        self._length = self._before = 0  # bytes; without the last addition
 
     def add(self, text: str) -> None:
         """Write all of the text or nothing.
@@ -182,50 +197,45 @@ class GrowingFile:
             while written < len(data):
                 written += self._file.write(data[written:])
         except OSError as error:
-            self._file.seek(self._length)
-            self._file.truncate()
+            self._cut(self._length)
             raise failed(self.path, error.strerror) from error
-        self._length += written
-        self._begun = True
+        if written:
+            self._before, self._length = self._length, self._length + written
 
     def close(self, end: str = "") -> None:
         """Give the file its name; where nothing was added there is none. A second time does nothing.
 
         Args:
-            end: the last addition.
+            end: the last addition; where there is no room for it, the one before it makes some.
 
         Raises:
             D3SError: as for `add`.
         """
         if self._file.closed:
             return
-        with self._file:
-            if self._begun:
-                self.add(end)
-        if self._begun:
-            rename(self._partial, self.path)
+        if not self._length:
+            self._partial.discard()
+            return
+        try:
+            self.add(end)
+        except D3SError:
+            self._cut(self._before)
+            self._end_with(end)
+            raise
+        finish(self._partial)
+
+    def _end_with(self, end: str) -> None:
+        try:
+            self.add(end)
+        except D3SError:
+            self._partial.discard()
         else:
-            remove(self._partial)
+            finish(self._partial)
 
-
-def rename(partial: Path, path: Path) -> None:
-    """Give a file that is whole its name.
-
-    Raises:
-        D3SError: the disk is full, or the folder can no longer be written.
-    """
-    try:
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())  # some file systems find out here that they are full
-        os.replace(partial, path)
-    except OSError as error:
-        raise failed(path, error.strerror) from error
-
-
-def remove(partial: Path) -> None:
-    """Remove a file that came to nothing; an error has been told by now, or there is none to tell."""
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
+    def _cut(self, length: int) -> None:
+        self._file.seek(length)
+        self._file.truncate()
+        self._length = length
 
 
 def unwritable(path: Path, reason: str | None) -> InputError:

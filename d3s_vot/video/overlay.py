@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.base import Prediction
-from d3s_vot.regions import Box
+from d3s_vot.regions import Box, rasterize
 
 # RGB. Told apart with any kind of colour vision: P. Tol, "Colour Schemes", 2021, the scheme "vibrant".
 COLOURS = (
@@ -73,7 +73,7 @@ def draw(
     """Draw the answers for one frame.
 
     Each target has its colour, in the order of the list. One that is not visible has a dashed, greyish shape and the
-    word "lost?".
+    word "lost?". A box or polygon as it was given has no mask, only its outline.
 
     Args:
         image: H x W x 3 RGB; not changed.
@@ -111,8 +111,20 @@ def draw(
     return canvas
 
 
+def _is_given_shape(answer: Prediction) -> bool:
+    """Whether it is a box or polygon as a person gave it, filled for want of a mask; or repeated where a frame is lost.
+
+    No tracker is sure: its confidence stays below 1.
+    """
+    if answer.as_mask or answer.confidence not in (0.0, 1.0) or not answer.mask.any():
+        return False
+    return np.array_equal(answer.mask, rasterize(answer.shape, *answer.image_size))
+
+
 def _draw_mask(canvas: Image, answer: Prediction, colour: Colour, style: _Style) -> None:
     """Tint and outline; only the part around the mask is touched."""
+    if _is_given_shape(answer):  # its outline is drawn, and tells all
+        return
     mask = answer.mask.view(np.uint8)
     x, y, w, h = cv2.boundingRect(mask)
     if not w:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.images import read_image
-from d3s_vot.video.sources import Source
+from d3s_vot.leftovers import is_leftover
+from d3s_vot.video.sources import FPS, Source
 
-FPS = 25.0  # nominal; pictures carry no times
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm")
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class Pictures(Source):
         """The pictures in a folder, without hidden ones and folders within.
 
         Raises:
-            InputError: there are none, or the first cannot be read.
+            InputError: there are none, two of one name, or the first cannot be read.
         """
         try:
-            paths = in_order(path for path in folder.iterdir() if not path.name.startswith("."))
+            paths = in_order(path for path in folder.iterdir() if not is_leftover(path.name))
         except OSError as error:
             raise InputError(f"folder {folder} cannot be read: {error.strerror}") from error
         if not paths:
@@ -57,9 +57,11 @@ class Pictures(Source):
         """The pictures that match a glob pattern; `**` stands for any folders.
 
         Raises:
-            InputError: there are none, or the first cannot be read.
+            InputError: there are none, two of one name, or the first cannot be read.
         """
-        paths = in_order(Path(name) for name in glob.glob(pattern, recursive=True))
+        fixed = next((k for k, part in enumerate(Path(pattern).parts) if any(letter in part for letter in "*?[")), 0)
+        found = (Path(name) for name in glob.glob(pattern, recursive=True))
+        paths = in_order(path for path in found if not any(map(is_leftover, path.parts[fixed:])))
         if not paths:
             raise InputError(f"no pictures match {pattern}; check the pattern and put it in quotes")
         return cls(pattern, paths)
@@ -77,10 +79,21 @@ class Pictures(Source):
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
-    """Picture files as a person orders them: 2.jpg before 10.jpg."""
+    """Picture files as a person orders them: 2.jpg before 10.jpg.
+
+    Raises:
+        InputError: two differ in their endings alone, so one of them may be the mask, or a copy, of the other.
+    """
 
     def key(path: Path) -> tuple[list[str | int], str]:
         parts = re.split(r"(\d+)", str(path))  # text and number in turn
         return [int(part) if i % 2 else part.casefold() for i, part in enumerate(parts)], str(path)
 
-    return sorted((path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()), key=key)
+    found = sorted((path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()), key=key)
+    first: dict[Path, Path] = {}
+    for path in found:
+        twin = first.setdefault(path.with_suffix(""), path)
+        if twin != path:
+            pattern = path.parent / f"*{twin.suffix}"
+            raise InputError(f"{twin} and {path.name} lie side by side; name one kind, such as \"{pattern}\"")
+    return found

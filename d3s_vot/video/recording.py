@@ -37,6 +37,7 @@ class Recording(Source):
         self._decoder = Decoder(container, video_stream(container, name))
         nothing = f"no frame of video {name} can be decoded; it is damaged, so copy or convert it again"
         super().__init__(name, self._decoder.fps, self._decoder.count, live=False, nothing=nothing)
+        self.pixel_shape = self._decoder.pixel_shape
 
     def _pictures(self) -> Iterator[tuple[float, NDArray[np.uint8] | None]]:
         frames, last = 0, 0.0
@@ -45,6 +46,8 @@ class Recording(Source):
                 frames += 1
                 yield last, image
             length = self._decoder.length or (container.duration or 0) / 1e6
+            if "matroska" in container.format.name:  # it counts from 0, whenever its clock begins
+                length -= max(container.start_time or 0, 0) / 1e6
         lost = self._decoder.lost
         if lost == frames:  # the caller says so
             return
@@ -101,7 +104,7 @@ def open_container(address: str, name: str, **options: object) -> InputContainer
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The first stream of moving pictures.
+    """The stream of moving pictures that FFmpeg's player shows.
 
     Raises:
         InputError: there is none, or none that PyAV can decode; the container is closed then.
@@ -109,9 +112,15 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     from av.stream import Disposition
 
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]  # no cover pictures
-    for stream in streams:
-        if stream.codec_context is not None:
-            return stream
+    films = [stream for stream in streams if stream.codec_context is not None]
+    if films:
+        best = container.streams.best("video")
+        chosen = next((stream for stream in films if stream is best), films[0])
+        if len(films) > 1:
+            width, height = chosen.codec_context.width, chosen.codec_context.height
+            text = "%s has %d tracks of pictures; number %d, of %d x %d pixels, is followed"
+            logger.info(text, name, len(films), chosen.index, width, height)
+        return chosen
     container.close()
     if streams:
         raise InputError(f"{name} is coded in a way that cannot be read here; convert it to H.264")

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 
+FPS = 25.0  # nominal, of pictures that carry no times
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 CAMERA = re.compile(r"(/dev/video)?(\d{1,3})")
 CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)|(\d+(?:\.\d+)?)s)")
@@ -52,7 +54,10 @@ class Source(ABC):
         fps: nominal rate; 0: unknown.
         count: how many frames there are; None: unknown.
         live: it has no end, and frames that come while nobody asks are dropped.
+        pixel_shape: width over height of a pixel as it is shown; other than 1 on tapes and DVDs.
     """
+
+    pixel_shape = Fraction(1)
 
     def __init__(self, name: str, fps: float, count: int | None, live: bool, nothing: str) -> None:
         """Read as far as the first picture.
@@ -147,7 +152,9 @@ def open_source(text: str | Path) -> Source:
         return Pictures.of_folder(path)
     if path.exists():
         if path.suffix.lower() in SUFFIXES:
-            return Pictures(str(path), [path])
+            from d3s_vot.video.stacks import open_pictures
+
+            return open_pictures(path)
         from d3s_vot.video.recording import open_recording
 
         return open_recording(path)

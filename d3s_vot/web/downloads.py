@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import zipfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from d3s_vot.errors import D3SError
+from d3s_vot.files import Partial
 from d3s_vot.video.encoding import OverlayVideo
 from d3s_vot.video.masks import MaskFolder
 from d3s_vot.video.sources import Frame
@@ -114,16 +114,21 @@ def _overlay(session: Session, path: Path, advance: Callable[[int], None]) -> No
 
 
 def _masks(session: Session, path: Path, advance: Callable[[int], None]) -> None:
-    targets, partial = session.highest, path.with_suffix(".part")
-    with TemporaryDirectory(dir=path.parent) as folder, zipfile.ZipFile(partial, "w") as archive:
-        masks = MaskFolder(folder, session.video.size)
-        for index in range(session.video.frames):
-            masks.write(Frame(index, session.video.time(index), None), session.predictions(index, targets))
-            for picture in masks.folder.iterdir():
-                archive.write(picture, picture.name)
-                picture.unlink()
-            advance(index)
-    os.replace(partial, path)
+    targets, partial = session.highest, Partial(path)
+    try:
+        with TemporaryDirectory(dir=path.parent) as folder, zipfile.ZipFile(partial.temporary, "w") as archive:
+            masks = MaskFolder(folder, session.video.size)
+            for index in range(session.video.frames):
+                masks.write(Frame(index, session.video.time(index), None), session.predictions(index, targets))
+                for picture in masks.folder.glob("*.png"):
+                    archive.write(picture, picture.name)
+                    picture.unlink()
+                advance(index)
+            masks.close()
+        partial.finish()
+    except BaseException:
+        partial.discard()
+        raise
 
 
 def _boxes(session: Session, path: Path, advance: Callable[[int], None]) -> None:
