@@ -26,6 +26,7 @@ from d3s_vot.weights import find_weights, load_checkpoint
 from train import coco
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
 from train.errors import DataError
+from train.holdout import hold_out, read_names
 from train.index import index
 from train.items import Item, Source, source_names
 from train.loop import Trainer
@@ -51,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if device.type == "cpu":
             use_cpu_well(config.workers * group.size)
         sources = [Source.parse(text) for text in options.data]
+        names = read_names(options.hold_out) if options.hold_out else []
         weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
         items = _index(sources, options.cache.expanduser(), config.workers, group)
+        if names:
+            items = hold_out(items, names)
         if options.validate_only:
             setting_up = False
             _validate_only(options, config, items, weights, device, group)
@@ -93,6 +97,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--data", nargs="+", action="extend", required=True, metavar="NAME=DIR[:WEIGHT]",
         help="data sets, each with its share of the pairs; NAME is youtube-vos, davis, stills or coco",
     )  # fmt: skip
+    parser.add_argument("--hold-out", type=Path, metavar="FILE",
+                        help="list of SET/VIDEO or SET, one a line, to validate on and never to train on")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for weights, state and log")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --output")
     parser.add_argument("--start-from", metavar="WEIGHTS",
