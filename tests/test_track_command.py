@@ -162,6 +162,7 @@ def test_ctrl_c_leaves_whole_files(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v.csv", "v.json", "v.mp4"]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_frame_at_hand() -> None:
     done = False
     with pytest.raises(KeyboardInterrupt), uninterrupted():
