@@ -88,7 +88,7 @@ def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_o
         if t == HIDDEN:
             shares = [-np.log(1 - answer.confidence) / 2 for answer in answers]  # of the usual score
             assert max(shares[0], shares[2]) < 0.07 and shares[1] > 0.2
-            assert [answer.crop is None for answer in answers] == [True, False, True, False]  # a mask was given: one comes
+            assert [answer.crop is None for answer in answers] == [True, False, True, False]  # the last is given a mask
 
 
 def test_answers_of_the_preset_fast() -> None:
