@@ -1,5 +1,6 @@
 # make evaluate   the sample sequences through the official VOT toolkit, ending in the results table
 # make test       linters, types, tests
+# make machines   the tests as on other machines: other rounding, an empty HOME, one core, a busy one ...
 # Both make .venv first where it is missing. PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv),$(BIN)/uv)
 WORKSPACE := workspace
 
-.PHONY: evaluate test clean
+.PHONY: evaluate test machines clean
 .DELETE_ON_ERROR:
 
 evaluate: $(VENV)/ready
@@ -22,6 +23,9 @@ test: $(VENV)/ready
 	$(BIN)/ruff check d3s_vot train tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+machines: $(VENV)/ready
+	tests/machines.sh
 
 # uv takes torch and torchvision from one place, so that they fit each other.
 $(VENV)/ready: setup.cfg constraints.txt

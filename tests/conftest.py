@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("shared")
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """After failures, how to have the tests in this order again."""
+    seed = config.getoption("randomly_seed", None)
+    if exitstatus and seed is not None:
+        terminalreporter.write_line(f"in the order of --randomly-seed={seed}")
+
+
 @pytest.fixture(autouse=True)
 def two_threads() -> None:
     """The same number of threads everywhere: rounding, and so the golden traces, depend on it.
@@ -29,6 +39,17 @@ def two_threads() -> None:
     """
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, by this process and by those that it starts, as on a terminal.
+
+    Whoever runs the tests may ignore it, as a script's background job does; programs inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

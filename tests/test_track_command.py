@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace

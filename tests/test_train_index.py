@@ -85,6 +85,9 @@ def test_what_is_broken_is_left_out_and_counted(tmp_path: Path, caplog: pytest.L
     )
     (root / "set/images/k.jpg").write_bytes(b"")
     (root / "set/images/._a.jpg").write_bytes(b"left by a Mac")
+    frames = [Image.fromarray(np.full((HEIGHT, WIDTH, 3), level, np.uint8)) for level in (0, 99)]
+    frames[0].save(root / "set/images/l.png", save_all=True, append_images=frames[1:])
+    write_mask(root / "set/masks/l.png", draw_mask({1: LEFT}))
     with caplog.at_level(logging.WARNING, "train"):
         found = index([Source("stills", root)], cache=None, workers=0)
     assert [i.image.stem for i in found.items] == ["a", "g"]
@@ -94,10 +97,11 @@ def test_what_is_broken_is_left_out_and_counted(tmp_path: Path, caplog: pytest.L
         "mask without a picture": 1,
         "mask that cannot be decoded": 3,
         "mask of another size than its picture": 1,
+        "file of several pictures": 1,
         "object under 300 pixels": 1,
         "mask without an object": 1,
     }
-    assert {Path(path).stem for path in found.examples.values()} == set("bcdefgh")
+    assert {Path(path).stem for path in found.examples.values()} == set("bcdefghl")
     for reason, count in found.skipped.items():
         assert f"left out: {count} x {reason}, the first at {found.examples[reason]}" in caplog.messages
 
@@ -137,10 +141,10 @@ def test_reading_names_what_is_broken(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"000\.jpg cannot be read"):
         read_object(item)
     item.mask.unlink()
-    with pytest.raises(DataError, match=r"mask .*000\.png is missing"):
+    with pytest.raises(DataError, match=r"no mask .*000\.png"):
         read_masks(item)
-    Image.fromarray(np.full((4, 4), 256, np.uint16)).save(item.mask)
-    with pytest.raises(DataError, match="ids above 255"):
+    Image.fromarray(np.arange(256, 260, dtype=np.uint16).repeat(64).reshape(16, 16)).save(item.mask)
+    with pytest.raises(DataError, match=r"mask .*000\.png has numbers above 254"):
         read_masks(item)
 
 

@@ -93,6 +93,43 @@ def test_binary_stills_have_one_object_and_nothing_to_ignore(tmp_path: Path) -> 
     assert not read_masks(items[0])[1].any() and read_masks(items[-1])[1].any()
 
 
+def test_one_mask_of_another_kind_costs_the_others_of_its_set_nothing(tmp_path: Path) -> None:
+    """With soft edges, which are no ids; and with an id for the object, or with void, among masks of 0 and 255."""
+    hard = draw_mask({255: LEFT})
+    soft = cv2.GaussianBlur(hard, (0, 0), 1.5)
+    assert len(np.unique(soft)) > 20
+    for collection, others in (("soft", [soft]), ("numbered", [draw_mask({1: LEFT, 255: (0, 0, 64, 3)})])):
+        for k, mask in enumerate([hard, hard, hard, *others]):
+            write_image(tmp_path / f"{collection}/images/{k}.jpg")
+            write_mask(tmp_path / f"{collection}/masks/{k}.png", mask)
+    items, skipped = find("stills", tmp_path)
+    assert [(i.collection, i.instance) for i in items] == [("numbered", WHOLE)] * 3 + [("numbered", 1)] + [
+        ("soft", WHOLE)
+    ] * 4
+    assert not skipped
+    assert_readable(items)
+    found, ignored = read_masks(items[-1])
+    assert not ignored.any() and np.array_equal(found, soft > 127)
+    assert read_masks(items[3])[1].sum() == 64 * 3
+
+
+def test_a_mask_of_void_alone_is_no_object_among_masks_of_ids(tmp_path: Path) -> None:
+    for k, mask in enumerate([draw_mask({1: LEFT}), draw_mask({2: RIGHT}), draw_mask({255: RIGHT})]):
+        write_image(tmp_path / f"set/images/{k}.jpg")
+        write_mask(tmp_path / f"set/masks/{k}.png", mask)
+    items, skipped = find("stills", tmp_path)
+    assert [(i.image.stem, i.instance) for i in items] == [("0", 1), ("1", 2)]
+    assert skipped == {layouts.NO_OBJECT: 1}
+
+
+def test_what_systems_leave_is_no_picture_and_no_set(tmp_path: Path) -> None:
+    for name in ("set/{}/a", "set/{}/._a", "set/{}/@eaDir/a", "set/{}/.ipynb_checkpoints/a", "__MACOSX/{}/a"):
+        write_image(tmp_path / (name.format("images") + ".jpg"))
+        write_mask(tmp_path / (name.format("masks") + ".png"), draw_mask({1: LEFT}))
+    items, skipped = find("stills", tmp_path)
+    assert [(i.collection, i.group) for i in items] == [("set", "a.jpg")] and not skipped
+
+
 def test_cutouts_and_pictures_labelled_in_part_are_no_backgrounds(tmp_path: Path) -> None:
     for name in ("railvehicle/{}/a", "coco_subset/{}/P1", "coco_subset/{}/F1"):
         write_image(tmp_path / (name.format("images") + ".jpg"))

@@ -7,10 +7,12 @@ import io
 import re
 import stat
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from fastapi.testclient import TestClient
 from matching import Matching
 from scenes import scene
 from videos import damage, disc_video, packet_count, read, small_frames, write_video
+from waiting import PATIENCE, wait_until
 
 from d3s_vot.base import Prediction
 from d3s_vot.cli import main
@@ -38,18 +41,17 @@ from d3s_vot.web.frames import Video
 from d3s_vot.web.records import Record
 from d3s_vot.web.server import STATIC, create_app
 
-PATIENCE = 20.0  # seconds for what takes milliseconds
 ADDRESS = "http://127.0.0.1:8000"
 
 
 class Matcher(Matching):
-    """Takes its time, and wants no tiny targets."""
+    """Waits for its turn before each frame, and wants no tiny targets."""
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self._pause = pause
+    def __init__(self, turn: Callable[[], object] = lambda: None) -> None:
+        self._turn = turn
 
     def fork(self) -> Matcher:
-        return Matcher(self._pause)
+        return Matcher(self._turn)
 
     def initialize(self, image: np.ndarray, region: Region | None = None, *, mask: object = None) -> None:
         if region is not None and region.box.area < 16:
@@ -57,17 +59,8 @@ class Matcher(Matching):
         super().initialize(image, region)
 
     def track(self, image: np.ndarray) -> Prediction:
-        time.sleep(self._pause)
+        self._turn()
         return super().track(image)
-
-
-def until(happens: Callable[[], Any]) -> Any:
-    """Waits for the background."""
-    end = time.monotonic() + PATIENCE
-    while not (found := happens()):
-        assert time.monotonic() < end, "nothing happens"
-        time.sleep(0.01)
-    return found
 
 
 class Page:
@@ -91,7 +84,7 @@ class Page:
 
     def load(self, path: Path, name: str | None = None) -> dict:
         self.ok("POST", "/api/video", params={"name": name or path.name}, content=path.read_bytes())
-        return until(lambda: self.state if self.state["complete"] else None)
+        return wait_until(lambda: self.state if self.state["complete"] else None)
 
     @property
     def state(self) -> dict:
@@ -113,11 +106,11 @@ class Page:
         return answer["video"]
 
     def finished(self) -> dict:
-        return until(lambda: None if (state := self.update())["tracking"] else state)
+        return wait_until(lambda: None if (state := self.update())["tracking"] else state)
 
     def download(self, name: str) -> bytes:
         self.ok("POST", f"/api/download/{name}")
-        file = until(lambda: f if (f := self.state["downloads"][name])["ready"] or f["error"] else None)
+        file = wait_until(lambda: f if (f := self.state["downloads"][name])["ready"] or f["error"] else None)
         assert file["error"] is None
         answer = self.client.get(f"/api/download/{name}")
         assert answer.status_code == 200
@@ -220,17 +213,18 @@ def test_lost_in_frames_without_the_target(page: Page, tmp_path: Path) -> None:
 
 
 def test_pause_and_go_on(disc: tuple[Path, list[Box]]) -> None:
-    with TestClient(create_app(Matcher(pause=0.02), limit=1), base_url=ADDRESS) as client:
+    turns = threading.Semaphore(3)
+    with TestClient(create_app(Matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
         page = Page(client)
         page.load(disc[0])
         page.draw(0, disc[1][0])
-        until(lambda: page.update()["tracked"] > 2)
+        wait_until(lambda: page.update()["tracked"] == 1 + 3)  # the first frame is given
         page.ok("POST", "/api/pause", json={"paused": True})
-        time.sleep(0.05)
-        tracked = page.update()["tracked"]
-        time.sleep(0.1)
+        turns.release(200)
+        wait_until(lambda: page.update()["tracked"] == 1 + 3 + 1)  # the frame at hand
+        time.sleep(0.1)  # time for more, which must not come
         state = page.update()
-        assert (state["tracked"], state["tracking"], state["paused"]) == (tracked, True, True) and tracked < 24
+        assert (state["tracked"], state["tracking"], state["paused"]) == (5, True, True)
         # A second target goes on with both, in turn.
         page.draw(0, disc[1][0])
         assert page.finished()["tracked"] == 48
@@ -255,14 +249,14 @@ def test_what_cannot_be_drawn(page: Page, disc: tuple[Path, list[Box]]) -> None:
     assert "no target 7" in page.refused("DELETE", "/api/target/7", 400)
     # What the tracker refuses is told later, and leaves what there was.
     page.draw(0, Box(5, 5, 1, 1))
-    state = until(lambda: s if (s := page.update())["problem"] else None)
+    state = wait_until(lambda: s if (s := page.update())["problem"] else None)
     assert state["problem"] == "target 1 cannot be tracked from frame 0 on: the target is too small"
     assert state["targets"] == [] and not page.results
     page.draw(0, boxes[0])
     page.finished()
     before = page.results[1]
     page.draw(9, Box(5, 5, 1, 1), 1)
-    until(lambda: page.update()["problems"] == 2)
+    wait_until(lambda: page.update()["problems"] == 2)
     assert page.finished()["targets"][0]["drawn"] == [0] and page.results[1] == before
 
 
@@ -338,7 +332,7 @@ def test_other_hosts_when_asked_for() -> None:
 
 
 def test_the_folder_is_private_and_removed(disc: tuple[Path, list[Box]]) -> None:
-    with TestClient(create_app(Matcher(pause=0.05), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app(Matcher(partial(time.sleep, 0.05)), limit=1), base_url=ADDRESS) as client:
         page = Page(client)
         folder = client.app.state.studio.folder
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -359,7 +353,7 @@ def test_frames_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for path in (whole, transport, turned, torn):
         _, frames = read(path)
         video = Video(path, path.name)
-        until(lambda video=video: video.complete)
+        wait_until(lambda video=video: video.complete)
         assert video.frames == video.count == len(frames)
         assert video.lost == sum(frame.image is None for frame in frames)
         for start in (0, 9, 23, len(frames) - 1):
@@ -372,7 +366,7 @@ def test_frames_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert all(video.picture(k)[:2] == b"\xff\xd8" for k in (25, 24, 23, 3, 29, 0, 12))
         video.close()
     key = Video(whole, "a")
-    until(lambda: key.complete)
+    wait_until(lambda: key.complete)
     source, first = key._near(37)
     source.close()
     key.close()

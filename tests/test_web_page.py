@@ -7,7 +7,7 @@ import csv
 import shutil
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,9 @@ pytest.importorskip("fastapi")
 pytest.importorskip("playwright")
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_web import Matcher, until
+from test_web import Matcher
 from videos import disc_video, packet_count
+from waiting import PATIENCE, wait_until
 
 from d3s_vot.regions import Box
 from d3s_vot.web.command import listen
@@ -27,6 +28,7 @@ from d3s_vot.web.server import create_app
 CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 COUNT = 30
+expect.set_options(timeout=1000 * PATIENCE)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium")
 
 
@@ -44,15 +46,15 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def served(pause: float = 0.0) -> Iterator[str]:
+def served(turn: Callable[[], object] = lambda: None) -> Iterator[str]:
     """A server in this process; its address."""
     with listen("127.0.0.1", 0) as listener:
-        app = create_app(Matcher(pause), limit=1)
+        app = create_app(Matcher(turn), limit=1)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            until(lambda: server.started)
+            wait_until(lambda: server.started)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
@@ -60,12 +62,21 @@ def served(pause: float = 0.0) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def gate() -> threading.Event:
+    """Whether the tracker of the page may go on."""
+    gate = threading.Event()
+    gate.set()
+    return gate
+
+
+@pytest.fixture
+def page(browser: Browser, gate: threading.Event) -> Iterator[Page]:
     """An empty page at a server of its own; scripts must not fail and nothing may come from elsewhere."""
-    with served(pause=0.02) as address:
+    with served(gate.wait) as address, contextlib.ExitStack() as stack:
+        stack.callback(gate.set)  # so that the server can end whatever the test did
         context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(1000 * PATIENCE)
         mishaps: list[str] = []
         page.on("pageerror", lambda error: mishaps.append(str(error)))
         page.on("request", lambda request: request.url.startswith(address) or mishaps.append(request.url))
@@ -77,12 +88,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def at_frame(page: Page, index: int) -> None:
     """Wait until a frame is shown."""
-    expect(page.locator("#where")).to_contain_text(f"Frame {index} /", timeout=15_000)
+    expect(page.locator("#where")).to_contain_text(f"Frame {index} /")
 
 
 def load(page: Page, path: Path) -> None:
     page.set_input_files("#file", path)
-    expect(page.locator("#status")).to_contain_text("Draw a box", timeout=15_000)
+    expect(page.locator("#status")).to_contain_text("Draw a box")
     at_frame(page, 0)
 
 
@@ -105,7 +116,7 @@ def to_frame(page: Page, index: int) -> None:
 
 
 def done(page: Page) -> None:
-    expect(page.locator("#status")).to_contain_text("Done", timeout=15_000)
+    expect(page.locator("#status")).to_contain_text("Done")
 
 
 def share_of(page: Page, colour: tuple[int, int, int]) -> float:
@@ -120,8 +131,11 @@ def share_of(page: Page, colour: tuple[int, int, int]) -> float:
     return page.evaluate(count, list(colour))
 
 
-def test_load_draw_track_correct_download(page: Page, disc: tuple[Path, list[Box]], tmp_path: Path) -> None:
+def test_load_draw_track_correct_download(
+    page: Page, gate: threading.Event, disc: tuple[Path, list[Box]], tmp_path: Path
+) -> None:
     path, boxes = disc
+    gate.clear()
     expect(page.locator("h1")).to_contain_text("Draw a target once")
     page.screenshot(path=tmp_path / "1-empty.png")
 
@@ -137,6 +151,7 @@ def test_load_draw_track_correct_download(page: Page, disc: tuple[Path, list[Box
     page.click("#accept")
     expect(page.locator("#status")).to_contain_text("Tracking")
     page.screenshot(path=tmp_path / "3-tracking.png")
+    gate.set()
     done(page)
     at_frame(page, 29)  # it followed
     assert share_of(page, (238, 51, 119)) > 0.002
@@ -159,7 +174,7 @@ def test_load_draw_track_correct_download(page: Page, disc: tuple[Path, list[Box
     expect(page.locator("#accept")).to_have_text("Track target 2 from frame 5")
     page.screenshot(path=tmp_path / "5-polygon.png")
     page.click("#accept")
-    expect(page.locator("#targets li >> nth=1")).to_contain_text("done", timeout=15_000)  # the row was there before
+    expect(page.locator("#targets li >> nth=1")).to_contain_text("done")  # the row was there before
     done(page)
     to_frame(page, 20)
     page.screenshot(path=tmp_path / "6-two.png")

@@ -16,7 +16,7 @@ from d3s_vot.files import write_whole
 from train.items import Item
 from train.layouts import Layout, Skipped
 
-VERSION = 1  # of the rules of the index; another one makes every file outdated
+VERSION = 2  # of the rules of the index; another one makes every file outdated
 
 log = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ from train.videos import Davis, YouTubeVos
 KINDS: dict[str, type[Layout]] = {kind.name: kind for kind in (YouTubeVos, Davis, Stills, Coco)}
 BAD_PICTURE = "picture that cannot be decoded"
 BAD_MASK = "mask that cannot be decoded"
+SEVERAL = "file of several pictures"
 OTHER_SIZE = "mask of another size than its picture"
 NO_ACCESS = "file that could not be opened"  # may be another time: not kept
 CHUNK = 32  # pictures that a process gets at once
@@ -96,9 +97,11 @@ def look(measure: Measure, frame: Frame) -> tuple[str | None, list[Seen]]:
         Why they cannot be used (None: they can), and the objects seen.
     """
     try:
-        width, height = check_picture(frame.image)
+        width, height, count = check_picture(frame.image)
     except (*DAMAGED, DataError) as error:
         return (NO_ACCESS if _is_system(error) else BAD_PICTURE), []
+    if count > 1:
+        return SEVERAL, []
     try:
         size, seen = measure(frame)
     except DataError as error:
@@ -108,8 +111,8 @@ def look(measure: Measure, frame: Frame) -> tuple[str | None, list[Seen]]:
     return None, seen
 
 
-def check_picture(path: Path) -> tuple[int, int]:
-    """Decode a picture to its end and return its width and height in pixels.
+def check_picture(path: Path) -> tuple[int, int, int]:
+    """Decode a picture to its end and return its width and height in pixels, and how many pictures the file holds.
 
     OpenCV, which is used in training, fills up what a truncated JPEG lacks and says nothing; PIL does say it.
 
@@ -122,9 +125,10 @@ def check_picture(path: Path) -> tuple[int, int]:
         picture.draft("L", (1, 1))  # a JPEG: all of its data is decoded, but to an eighth of its size
         picture.load()
         known = picture.format in ("JPEG", "PNG")
+        count = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # a photograph with its preview
     if not known:
         read_image(path)
-    return size
+    return *size, count
 
 
 def _search(layout: Layout, workers: int) -> tuple[list[Item], Skipped]:

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from d3s_vot.errors import InputError
+from d3s_vot.labels import VOID, read_labels
 from train import coco
 from train.errors import DataError
 
 LAYOUTS = ("youtube-vos", "davis", "stills", "coco")
 MIN_AREA = 300  # pixels of the picture; smaller objects carry too little shape
-IGNORE = 255  # in a mask of ids: neither object nor background
-WHOLE = 255  # as an instance: the mask has no ids, whatever is above 0 is the object
+IGNORE = VOID  # in a mask of ids: neither object nor background
+WHOLE = 255  # as an instance: the mask has no ids, it is one object
 # What PIL raises for a damaged file, besides OSError without an errno.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -130,38 +132,20 @@ def read_image(path: Path) -> Picture:
     return image.astype(np.uint8, copy=False)
 
 
-def read_ids(path: Path, *, joined: bool = False) -> Picture:
-    """The ids in a mask, H x W: the indices of an indexed PNG, else its grey levels.
+def read_ids(path: Path, *, joined: bool = False) -> NDArray[np.uint8]:
+    """The numbers in a mask, H x W, by the one rule of `d3s_vot.labels`: a soft mask has 255 on its object.
 
     Args:
-        path: of a PNG. A picture of one bit has 0 and 255; one of colours must be grey for all that.
+        path: of the picture.
         joined: whether all that is not black is one object (WHOLE), in whatever colour.
 
     Raises:
-        DataError: it is missing or damaged, or no such picture.
+        DataError: it is missing or damaged, or no such picture; the system's error behind that is its cause.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.mode in ("P", "L"):
-                ids = np.asarray(picture)
-            elif picture.mode == "1":
-                ids = np.asarray(picture.convert("L"))
-            elif picture.mode.startswith("I"):
-                ids = np.asarray(picture)
-            else:
-                channels = np.asarray(picture.convert("RGB"))  # H x W x 3
-                ids = channels.max(axis=2)
-                if not joined and (channels != ids[..., None]).any():
-                    raise DataError(f"mask {path} is a picture of colours; store ids in an indexed or grey PNG")
-    except FileNotFoundError as error:
-        raise DataError(f"mask {path} is missing; add it or remove its picture") from error
-    except DAMAGED as error:
-        raise DataError(f"mask {path} cannot be read ({error}); replace it") from error
-    if joined:
-        return np.where(ids > 0, np.uint8(WHOLE), np.uint8(0))
-    if ids.size and ids.max() > 255:
-        raise DataError(f"mask {path} has ids above 255; number its objects from 1 to 254")
-    return ids.astype(np.uint8, copy=False)
+        return read_labels(path, joined=joined)
+    except InputError as error:
+        raise DataError(str(error)) from (error.__cause__ or error.__context__)
 
 
 def read_masks(item: Item) -> tuple[Mask, Mask]:
@@ -176,9 +160,9 @@ def read_masks(item: Item) -> tuple[Mask, Mask]:
         if item.mask.suffix == ".json":
             return coco.read_instance(item.mask, item.instance)
         return coco.read_segment(item.mask, item.instance)
-    joined = item.instance == WHOLE
-    ids = read_ids(item.mask, joined=joined)
-    return ids == item.instance, np.zeros_like(ids, bool) if joined else ids == IGNORE
+    whole = item.instance == WHOLE
+    ids = read_ids(item.mask, joined=whole and item.source.startswith("davis"))
+    return ids == item.instance, np.zeros_like(ids, bool) if whole else ids == IGNORE
 
 
 def read_object(item: Item) -> tuple[Picture, Mask, Mask]:

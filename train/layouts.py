@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from d3s_vot.leftovers import is_leftover
 from train.errors import DataError
 from train.items import MIN_AREA, Item, read_ids
 
@@ -139,7 +140,7 @@ class Layout(ABC):
         ]  # fmt: skip
 
     def list_files(self, folder: Path, suffixes: Iterable[str]) -> list[PurePosixPath]:
-        """Files of some suffixes in a folder and those within, relative to it and sorted; none that is hidden."""
+        """Files of some suffixes in a folder and those within, relative to it and sorted; none that systems leave."""
         names = []
         for name, entry in _walk(folder, ""):
             if os.path.splitext(name)[1].lower() in suffixes:
@@ -177,7 +178,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     except OSError as error:
         raise DataError(f"folder {folder} cannot be listed ({error.strerror}); make it readable") from None
     for entry in entries:
-        if entry.name.startswith("."):  # such as the ._NAME.jpg that a Mac leaves in archives
+        if is_leftover(entry.name):
             continue
         if entry.is_dir():
             yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")

@@ -3,7 +3,8 @@
     stills   ROOT/SET/images/NAME.jpg beside ROOT/SET/masks/NAME.png
     coco     ROOT/annotations/{instances,panoptic}_NAME.json beside ROOT/NAME/*.jpg
 
-Masks of stills have the ids 1 to 254, and 255 where pixels are to be ignored; or 0 and 255 alone.
+Masks of stills have the ids 1 to 254, and 255 where pixels are to be ignored; or one object, 255, with hard or soft
+edges.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from d3s_vot.leftovers import without_leftovers
 from train import coco
 from train.errors import DataError
-from train.items import IGNORE, WHOLE, Item
+from train.items import IGNORE, Item
 from train.layouts import HELD_OUT_ONE_IN, NO_MASK, NO_PICTURE, PICTURES, Frame, Layout, Seen, checksum
 
 CUTOUT_SETS = ("railvehicle",)  # of stills: objects on white
@@ -35,7 +37,8 @@ def measure_coco(frame: Frame) -> tuple[tuple[int, int], list[Seen]]:
 class Stills(Layout):
     """Sets of pictures with masks; the pictures of a subfolder are the frames of a video.
 
-    A set whose masks have no value but 0 and 255 has one object in each, which is 255.
+    In a set of which half of the masks or more have ids, 255 is to be ignored in all of them. In any other set it is
+    the object of the masks that have nothing else.
     """
 
     name = "stills"
@@ -44,7 +47,7 @@ class Stills(Layout):
         super().__init__(source, root)
         if (root / "images").is_dir():
             raise DataError(f"{root} has a folder images, so it is one set; name the folder that contains it")
-        folders = sorted(f for f in root.iterdir() if (f / "images").is_dir())
+        folders = [f for f in without_leftovers(root.iterdir()) if (f / "images").is_dir()]
         if not folders:
             raise DataError(f"{root} has no folder SET/images; name the folder that contains the sets")
         if not any((f / "masks").is_dir() for f in folders):
@@ -72,19 +75,23 @@ class Stills(Layout):
         return found
 
     def items(self, seen: list[tuple[Frame, list[Seen]]]) -> list[Item]:
-        ids = {frame.collection for frame, objects in seen if any(o.instance != IGNORE for o in objects)}
+        with_ids = Counter(frame.collection for frame, objects in seen if _numbered(objects))
+        with_any = Counter(frame.collection for frame, objects in seen if objects)
         found = []
         for frame, objects in seen:
-            if frame.collection in ids:
+            set_ = frame.collection
+            if _numbered(objects) or 2 * with_ids[set_] >= with_any[set_]:
                 objects = [o for o in objects if o.instance != IGNORE]
-            else:
-                objects = [o for o in objects if o.instance == WHOLE]
             held_out = checksum(frame.collection, frame.group) % HELD_OUT_ONE_IN == 0
             cutout = frame.collection in CUTOUT_SETS
             # Of these one person is labelled and others stand around.
             alone = frame.collection == "coco_subset" and frame.image.name.startswith("P")
             found += self.items_of(frame, objects, held_out, cutout=cutout, background=not (cutout or alone))
         return found
+
+
+def _numbered(objects: list[Seen]) -> bool:
+    return any(o.instance != IGNORE for o in objects)
 
 
 class Coco(Layout):
