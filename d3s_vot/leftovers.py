@@ -1,4 +1,4 @@
-"""Files and folders that systems and programs leave beside those of a user: one rule for every folder that is listed."""
+"""Files and folders that systems and programs leave beside a user's: one rule for every folder that is listed."""
 
 from __future__ import annotations
 
