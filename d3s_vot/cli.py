@@ -1,6 +1,7 @@
 """The command `d3s-vot`: videos, VOT workspaces and their results, speed, conversion of weights.
 
-Errors are one sentence on stderr; exit code 2 for input that cannot be used, 1 for a run that failed.
+Errors are one sentence on stderr; exit code 2 for input that cannot be used, 1 for a run that failed or was told to
+end, by Ctrl-C, SIGTERM or a closed terminal.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from d3s_vot.arguments import add_network, add_place, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
+from d3s_vot.interrupts import interruptible
 from d3s_vot.video.command import add_track
 from d3s_vot.web.command import add_web
 
@@ -220,11 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; None: those of the process.
 
     Returns:
-        0 for success, 1 for a failed run, 2 for input that cannot be used.
+        0 for success, 1 for a run that failed or was told to end, 2 for input that cannot be used.
     """
     options = build_parser().parse_args(arguments)
     try:
-        with _messages_shown():
+        with interruptible(), _messages_shown():
             options.run(options)
     except (InputError, CheckpointError) as error:
         print(f"d3s-vot: {error}", file=sys.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,7 +32,7 @@ from d3s_vot.video.follow import follow, given
 from d3s_vot.video.outputs import open_outputs
 from d3s_vot.video.sources import Frame
 from d3s_vot.video.targets import read_masks
-from d3s_vot.video.writing import PrintedCsv, uninterrupted, write_answers
+from d3s_vot.video.writing import PrintedCsv, write_answers
 
 DISC = "--box=25,35,31,31"  # in the first frame of `scene`
 
@@ -161,13 +160,6 @@ def test_ctrl_c_leaves_whole_files(
     assert len(json.loads((tmp_path / "v.json").read_text())) == count
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v.csv", "v.json", "v.mp4"]
 
-
-def test_ctrl_c_waits_for_the_frame_at_hand() -> None:
-    done = False
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)  # to this thread: in others, of libraries, it has ended the process
-        done = True
-    assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_error_on_the_way_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ import torch
 
 from d3s_vot.backbones import CHANNELS
 from d3s_vot.errors import D3SError
+from d3s_vot.interrupts import interruptible
 from d3s_vot.model import D3SModel
 from d3s_vot.weights import find_weights, load_checkpoint
 from train import coco
@@ -43,29 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     group = Group()
     setting_up = True  # what fails now fails in all processes alike
     try:
-        device = choose_process_device(options.device)
-        group = Group.join(device)
-        level = logging.INFO if group.first else logging.ERROR
-        logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
-        config = _config(options)
-        if device.type == "cpu":
-            use_cpu_well(config.workers * group.size)
-        sources = [Source.parse(text) for text in options.data]
-        weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
-        items = _index(sources, options.cache.expanduser(), config.workers, group)
-        if options.validate_only:
+        with interruptible():
+            device = choose_process_device(options.device)
+            group = Group.join(device)
+            level = logging.INFO if group.first else logging.ERROR
+            logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
+            config = _config(options)
+            if device.type == "cpu":
+                use_cpu_well(config.workers * group.size)
+            sources = [Source.parse(text) for text in options.data]
+            weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
+            items = _index(sources, options.cache.expanduser(), config.workers, group)
+            if options.validate_only:
+                setting_up = False
+                _validate_only(options, config, items, weights, device, group)
+                return 0
+            start = load_checkpoint(find_weights(options.start_from)) if options.start_from else None
+            trainer = Trainer(
+                config, items, weights, options.output, device, schedule=options.schedule, start=start,
+                trunk_weights=options.trunk_weights, group=group, tensorboard=options.tensorboard,
+            )  # fmt: skip
             setting_up = False
-            _validate_only(options, config, items, weights, device, group)
-            return 0
-        start = load_checkpoint(find_weights(options.start_from)) if options.start_from else None
-        trainer = Trainer(
-            config, items, weights, options.output, device, schedule=options.schedule, start=start,
-            trunk_weights=options.trunk_weights, group=group, tensorboard=options.tensorboard,
-        )  # fmt: skip
-        setting_up = False
-        if options.resume:
-            trainer.resume()
-        trainer.run()
+            if options.resume:
+                trainer.resume()
+            trainer.run()
     except (DataError, D3SError, OSError) as error:
         if group.first or not setting_up:
             print(f"train: {error}", file=sys.stderr)

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from d3s_vot.interrupts import Signals, uninterrupted
 from d3s_vot.weights import Checkpoint, save_checkpoint, tensor_checksum
 from train.config import TrainConfig
 from train.data import PairDataset
 from train.errors import DataError
 from train.feed import Batch, Feed
-from train.interrupt import StopSignals
 from train.items import Item
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
@@ -126,14 +126,14 @@ class Trainer:
             DataError: pairs cannot be made, or the folder holds another run.
             PeerError: another process of the run failed.
             FloatingPointError: the loss is not finite.
-            KeyboardInterrupt: Ctrl-C or SIGTERM came; the state is saved.
+            KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP came; the state is saved.
             OSError: something cannot be written.
         """
         c = self.config
         self.group.from_first(self._prepare_output)
         self._begun = saved = time.monotonic()
         first, meter = self.iteration, Meter()
-        with StopSignals(self.group.size == 1) as stop:
+        with uninterrupted(at_once=self.group.size == 1) as stop:
             for batch in self._batches(meter, stop):
                 self._pending.append(self.step(self.feed.place(batch)))
                 self._skipped_here += int(batch["skipped"].sum())
@@ -248,7 +248,7 @@ class Trainer:
             )
         self.report.begin(self.iteration)
 
-    def _batches(self, meter: Meter, stop: StopSignals) -> Iterator[dict[str, Any]]:
+    def _batches(self, meter: Meter, stop: Signals) -> Iterator[dict[str, Any]]:
         """The batches from here to the end of the run, as long as all processes are well and nobody wants to stop."""
         c = self.config
         share = self.group.share(c.batch)
@@ -267,6 +267,7 @@ class Trainer:
                 continue
             self.save()
             if verdict == STOP:
+                stop.asked = None  # the state is saved
                 raise KeyboardInterrupt
             raise failure or PeerError("another process of the run failed")
 

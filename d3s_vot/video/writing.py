@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 from d3s_vot.base import Prediction
 from d3s_vot.errors import D3SError
+from d3s_vot.interrupts import interruptible, uninterrupted
 from d3s_vot.progress import Progress
 from d3s_vot.video.follow import Answers
 from d3s_vot.video.outputs import Output
@@ -28,7 +28,7 @@ def write_answers(
         answers: from `follow`.
         output: closed at the end, whatever that is.
         count: how many frames will come; None: unknown.
-        endless: whether Ctrl-C is the usual end.
+        endless: whether Ctrl-C, or what else `interrupts` knows, is the usual end.
 
     Raises:
         D3SError: it was interrupted, or the disk is full; the files hold the frames so far.
@@ -36,21 +36,27 @@ def write_answers(
     tally = Tally()
     rows_tell = isinstance(output, PrintedCsv) and sys.stdout.isatty()
     progress = None if rows_tell else Progress(count)
-    try:
-        with progress or nullcontext(), _notes(progress):
-            for frame, predictions in answers:
-                with uninterrupted():  # so that all files end with the same frame
-                    output.write(frame, predictions)
-                tally.add(predictions)
-                if progress is not None:
-                    progress.advance(1, _lost(predictions))
-    except KeyboardInterrupt:
-        if not endless:
-            raise D3SError(f"interrupted; what is written ends after {_frames(tally.frames)}") from None
-    finally:
-        with uninterrupted():
+    with uninterrupted() as signals:  # so that all files end with the same frame
+        try:
+            with progress or nullcontext(), _notes(progress):
+                while (answer := _next(answers)) is not None:
+                    output.write(*answer)
+                    tally.add(answer[1])
+                    if progress is not None:
+                        progress.advance(1, _lost(answer[1]))
+        except KeyboardInterrupt:
+            signals.asked = None  # it is done when the files are closed
+            if not endless:
+                raise D3SError(f"interrupted; what is written ends after {_frames(tally.frames)}") from None
+        finally:
             output.close()
-        print(tally, file=sys.stderr)
+            print(tally, file=sys.stderr)
+
+
+def _next(answers: Iterator[tuple[Frame, Answers]]) -> tuple[Frame, Answers] | None:
+    """What is worth being broken off; None: there is no more."""
+    with interruptible():
+        return next(answers, None)
 
 
 def _lost(predictions: Sequence[Prediction | None]) -> str:
@@ -110,19 +116,6 @@ class PrintedCsv(CsvTable):
 
     def close(self) -> None:
         """Nothing is left to do."""
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done."""
-    asked: list[object] = []
-    previous = signal.signal(signal.SIGINT, lambda *_: asked.append(None))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if asked and callable(previous):
-        previous(signal.SIGINT, None)
 
 
 @contextmanager

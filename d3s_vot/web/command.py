@@ -85,7 +85,7 @@ def web(options: argparse.Namespace) -> None:
             app, log_level="warning", server_header=False, ws="none", timeout_graceful_shutdown=PATIENCE
         )
         # A closed terminal ends the server as `kill` does, so that the videos are removed.
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
