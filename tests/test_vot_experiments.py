@@ -359,3 +359,34 @@ def test_without_the_toolkit(workspace: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "vot", None)
     with pytest.raises(InputError, match=r"pip install d3s-vot\[vot\]"):
         evaluate(workspace, ["StandIn"])
+
+
+def test_an_absent_target(workspace: Path, batches: list[Batch]) -> None:
+    """It is told before the first frame where a tracker would be started again; without resets it does no harm."""
+    folder = own_frames(workspace, "cup")
+    lines = (folder / "groundtruth.txt").read_text().splitlines()
+    for absent in ("NaN,NaN,NaN,NaN", "0,0,0,0", "0"):
+        lines[6] = lines[8] = absent
+        (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+        with pytest.raises(InputError, match="cup: its target is absent in frame 7, 9, where baseline would count"):
+            evaluate(workspace, ["StandIn"])
+        assert not batches
+        evaluate(workspace, ["StandIn"], experiments=["unsupervised"])
+        assert len(batches.pop()[0]) == 3
+    lines[0] = "NaN,NaN,NaN,NaN"
+    (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"cup: .*groundtruth\.txt gives no target in the first frame"):
+        evaluate(workspace, ["StandIn"], experiments=["unsupervised"])
+
+
+def test_a_length_that_no_sequence_has(workspace: Path, batches: list[Batch]) -> None:
+    folder = own_frames(workspace, "cup")
+    (folder / "sequence").write_text("length=99999999999999\n")
+    with pytest.raises(InputError, match="cup: `sequence` says that there are 99999999999999 frames"):
+        evaluate(workspace, ["StandIn"])
+    assert not batches
+
+
+def test_text_in_the_place_of_a_path_and_of_lists(workspace: Path, batches: list[Batch]) -> None:
+    evaluate(str(workspace), "StandIn", experiments="unsupervised")  # type: ignore[arg-type]
+    assert [job.tracker for job in batches[0][0]] == ["StandIn"] * 3

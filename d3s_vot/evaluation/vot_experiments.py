@@ -80,7 +80,9 @@ def evaluate(
         InputError: the workspace, its data or an argument cannot be used; nothing was run.
         D3SError: sequences failed; the others are finished.
     """
-    root = root.absolute()
+    root = Path(root).absolute()
+    trackers = [trackers] if isinstance(trackers, str) else trackers
+    experiments = [experiments] if isinstance(experiments, str) else experiments
     settings = Settings.from_environment(os.environ)
     given = settings.threads if threads is None else threads
     pool = Pool(workers, 1 if given is None else given, settings.device, ray)
@@ -93,7 +95,7 @@ def evaluate(
         workspace = vot_workspace.load(root)
         found = vot_workspace.trackers(root, workspace, trackers)
         chosen = vot_workspace.experiments(root, workspace, experiments)
-        vot_workspace.check_frames(root, workspace)
+        vot_workspace.check_frames(root, workspace, chosen)
         jobs, finished = _plan(root, workspace, found, chosen)
         say(f"sequences to run: {len(jobs)}, finished before: {finished}")
         if not jobs:
