@@ -21,7 +21,7 @@ from d3s_vot.config import D3SConfig
 from d3s_vot.crops import Crop, Image, first_frame_samples, image_tensor, localization_patch
 from d3s_vot.errors import InputError
 from d3s_vot.gem import GEM, gaussian_labels
-from d3s_vot.images import ImageLike, as_image
+from d3s_vot.images import ImageLike, as_image, keeps_aspect
 from d3s_vot.localize import Flag, ScoreHistory, localize
 from d3s_vot.model import D3SModel, load_model
 from d3s_vot.network import Template
@@ -32,7 +32,6 @@ Pair = tuple[float, float]
 
 MIN_TARGET_SIDE = 0.5  # pixels; the shorter side is kept at 10 pixels later, which makes a thin target enormous
 MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
-MAX_ASPECT_CHANGE = 0.02  # of a frame against the one before: whole pixels round by less
 
 
 def load_tracker(
@@ -182,7 +181,7 @@ class D3STracker(Tracker):
         if self._frame == 0:
             raise InputError("the tracker has no target yet; call initialize first")
         (h, w), (fh, fw) = self._image_size, image.shape[:2]
-        if not 1 - MAX_ASPECT_CHANGE <= (fw * h) / (fh * w) <= 1 / (1 - MAX_ASPECT_CHANGE):
+        if not keeps_aspect((h, w), (fh, fw)):
             raise InputError(
                 f"the frame is {fw} x {fh}, the one before {w} x {h}; frames must keep their size, or at least its "
                 "ratio of width to height"
