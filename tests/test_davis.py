@@ -21,12 +21,13 @@ from d3s_vot.crops import Crop
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.benchmark import Network
 from d3s_vot.evaluation.davis import NAMES, DavisBenchmark
-from d3s_vot.evaluation.davis_data import encode_labels, palette, read_labels
+from d3s_vot.evaluation.davis_data import encode_labels
 from d3s_vot.evaluation.davis_names import VALIDATION
 from d3s_vot.evaluation.davis_report import Score, score_objects
 from d3s_vot.evaluation.davis_tracking import ObjectTrackers, merge, track_davis
 from d3s_vot.evaluation.jobs import Failure, Pool, run_jobs
 from d3s_vot.images import read_image
+from d3s_vot.labels import read_labels, voc_palette
 from d3s_vot.regions import Box, mask_iou
 
 FRAMES = 5
@@ -174,12 +175,12 @@ def test_cut_off_and_coloured_masks_are_problems(package: Path) -> None:
     masks = package / "Annotations/480p/pair"
     whole = (masks / "00002.png").read_bytes()
     (masks / "00002.png").write_bytes(whole[: len(whole) // 2])
-    Image.fromarray(np.full((120, 160, 3), 255, np.uint8)).save(masks / "00000.png")
+    Image.fromarray(np.full((120, 160, 3), (255, 9, 9), np.uint8)).save(masks / "00000.png")
     benchmark = DavisBenchmark("davis17-val")
     problems = benchmark.check(benchmark.open(package, ["pair"]))
     assert len(problems) == 2
     assert "00002.png is damaged" in problems[0]
-    assert "mode RGB; masks must be indexed or grey" in problems[1]
+    assert "is in colour; save it as a grey or indexed PNG" in problems[1]
     joined = DavisBenchmark("davis16-val").open(package, ["pair"])[0]
     assert joined.truth(0)[0].all()  # a few annotations of DAVIS-2016 are coloured
 
@@ -210,7 +211,7 @@ def test_frames_need_numbers_and_a_middle(package: Path) -> None:
 
 
 def test_palette_is_that_of_davis() -> None:
-    colours = np.array(palette()).reshape(256, 3)
+    colours = np.array(voc_palette()).reshape(256, 3)
     assert colours[[1, 5, 8, 21, 255]].tolist() == [
         [128, 0, 0], [128, 0, 128], [64, 0, 0], [128, 64, 128], [224, 224, 192]
     ]  # fmt: skip
@@ -280,7 +281,7 @@ def test_masks_are_indexed_and_start_with_the_annotation(
     for index, path in enumerate(list(files)[:-1]):
         with Image.open(io.BytesIO(files[path])) as picture:
             assert (picture.mode, picture.size) == ("P", (160, 120))
-            assert picture.getpalette() == palette()
+            assert picture.getpalette() == voc_palette()
             labels = np.array(picture)
         truth, _ = sequence.truth(index)
         assert np.unique(labels).tolist() == values
@@ -414,6 +415,15 @@ def test_void_pixels_do_not_count(package: Path, tmp_path: Path) -> None:
     benchmark.report("D3S", [sequence], results, tmp_path / "report")
     performance = json.loads((tmp_path / "report/performance.json").read_text())
     assert performance["per_sequence"]["pair"]["objects"] == {"2": {"J": 100.0, "F": 100.0, "J&F": 100.0}}
+
+
+def test_white_alone_in_the_first_mask_is_the_object(package: Path) -> None:
+    for path in package.glob("Annotations/480p/pair/*.png"):
+        Image.fromarray(np.where(read_labels(path) == 1, 255, 0).astype(np.uint8)).save(path)
+    (sequence,) = DavisBenchmark("davis17-val").open(package, ["pair"])
+    for index in range(len(sequence)):
+        labels, void = sequence.truth(index)
+        assert set(np.unique(labels)) <= {0, 255} and labels.any() and not void.any()
 
 
 def test_damaged_results_have_a_sentence(packages: dict[int, Path], tmp_path: Path) -> None:

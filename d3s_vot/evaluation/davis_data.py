@@ -16,6 +16,7 @@ import io
 import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from PIL import Image
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import picture_size, some
 from d3s_vot.evaluation.davis_names import VALIDATION
+from d3s_vot.labels import VOID, Labels, objects_in, read_labels, voc_palette
 from d3s_vot.leftovers import is_leftover, without_leftovers
 
 log = logging.getLogger(__name__)
@@ -35,9 +37,6 @@ LISTS = {
 }
 PICTURES, MASKS = "JPEGImages/480p", "Annotations/480p"
 BARE_PICTURES, BARE_MASKS = "JPEGImages", "Annotations"
-VOID = 255  # in annotations of 2017: pixels that no measure counts
-
-Labels = NDArray[np.uint8]  # H x W: 0 is the background, n > 0 object n
 
 
 @dataclass(frozen=True)
@@ -65,57 +64,33 @@ class DavisSequence:
         Raises:
             InputError: the annotation is missing or damaged.
         """
-        labels = read_labels(self.annotations[index], colour=self.joined)
+        labels = read_masks(self.annotations[index], joined=self.joined)
         if self.joined:
             return (labels > 0).astype(np.uint8), np.zeros(labels.shape, bool)
-        void = labels == VOID
+        void = (labels == VOID) & (VOID not in self._numbers)
         return np.where(void, 0, labels).astype(np.uint8), void
 
+    @cached_property
+    def _numbers(self) -> list[int]:
+        """Of the objects in the first annotation."""
+        return objects_in(read_masks(self.annotations[0]))
 
-def read_labels(path: Path, colour: bool = False) -> Labels:
-    """The numbers in a mask's file: indices of an indexed picture, else grey levels.
 
-    Args:
-        path: of a PNG.
-        colour: whether to take a colour picture, as a few annotations of DAVIS-2016 are, as a grey one.
+def read_masks(path: Path, *, joined: bool = False) -> Labels:
+    """`read_labels` of an annotation or a result.
 
     Raises:
         InputError: the file is missing or damaged, or a picture of another kind.
     """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in ("P", "L", "1"):
-                if not colour:
-                    raise InputError(f"{path} is a picture of mode {picture.mode}; masks must be indexed or grey")
-                return np.array(picture.convert("L"), np.uint8)
-            return np.array(picture, np.uint8)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; get the data set again, or track this sequence first") from None
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as a picture: {error}") from None
-
-
-def palette() -> list[int]:
-    """768 values: the colours of PASCAL VOC and DAVIS, made of the index's bits.
-
-    Bits 0, 3, 6 of the index are the highest ones of red, bits 1, 4, 7 of green, bits 2, 5 of blue.
-
-    >>> palette()[:12]
-    [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
-    """
-    return [
-        sum((index >> (channel + 3 * place) & 1) << (7 - place) for place in range(3))
-        for index in range(256)
-        for channel in range(3)
-    ]
+    if not path.is_file():
+        raise InputError(f"{path} is missing; get the data set again, or track this sequence first")
+    return read_labels(path, joined=joined)
 
 
 def encode_labels(labels: Labels) -> bytes:
     """Labels as an indexed PNG in the colours of DAVIS."""
     picture = Image.fromarray(labels)
-    picture.putpalette(palette())
+    picture.putpalette(voc_palette())
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
@@ -135,12 +110,13 @@ def open_davis(name: str, root: Path, names: Collection[str] | None = None) -> l
     root, names = Path(root), {names} if isinstance(names, str) else names
     listing = _find_list(name, root)
     if listing is not None:
-        folder, stems = listing.parents[2], _read_list(listing)
+        folder = listing.parents[2]
+        if not _places(folder)[0].is_dir():
+            raise InputError(f"{folder} has no folder {PICTURES}; get the package of DAVIS in 480p")
+        stems = _read_list(listing)
     else:
         folder, stems = _find_folders(name, root)
     pictures, masks = _places(folder)
-    if not pictures.is_dir():
-        raise InputError(f"{folder} has no folder {PICTURES}; get the package of DAVIS in 480p")
     for wanted in names or ():
         if wanted not in stems:
             close = difflib.get_close_matches(wanted, stems, 3)

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.davis_data import DavisSequence, Labels, palette, read_labels
+from d3s_vot.evaluation.davis_data import DavisSequence, read_masks
 from d3s_vot.evaluation.layouts import read_times, write_file
 from d3s_vot.images import read_image
+from d3s_vot.labels import Labels, voc_palette
 
 PUBLISHED = {"davis16-val": (75.4, 72.6), "davis17-val": (57.8, 63.8)}  # J and F in the paper on D3S
 SEQUENCES = {"davis16-val": 20, "davis17-val": 30}  # of the whole set
@@ -77,7 +78,7 @@ def score_objects(pairs: Iterable[tuple[Labels, Labels]], numbers: Iterable[int]
 
 def read_answer(sequence: DavisSequence, index: int, results: Path) -> Labels:
     """The labels written for a frame; any value above 0 is the object where there is one alone."""
-    labels = read_labels(results / sequence.name / f"{sequence.frames[index].stem}.png", colour=sequence.joined)
+    labels = read_masks(results / sequence.name / f"{sequence.frames[index].stem}.png", joined=sequence.joined)
     return (labels > 0).astype(np.uint8) if sequence.joined else labels
 
 
@@ -211,7 +212,7 @@ def draw_sheet(sequences: Sequence[DavisSequence], titles: Sequence[str], result
 def _overlay(sequence: DavisSequence, index: int, results: Path) -> NDArray[np.uint8]:
     """H x W x 3: a frame under its answer and its truth."""
     image, answer = read_image(sequence.frames[index]), read_answer(sequence, index, results)
-    colours = np.array(palette(), np.uint8).reshape(256, 3)
+    colours = np.array(voc_palette(), np.uint8).reshape(256, 3)
     half = cv2.addWeighted(image, 0.45, colours[answer], 0.55, 0)
     image = np.where((answer > 0)[..., None], half, image)
     truth, _ = sequence.truth(index)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from d3s_vot.base import Prediction, Tracker
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.benchmark import Network
-from d3s_vot.evaluation.davis_data import DavisSequence, Labels, encode_labels, read_labels
+from d3s_vot.evaluation.davis_data import DavisSequence, encode_labels, read_masks
 from d3s_vot.evaluation.jobs import Place
 from d3s_vot.images import read_image
+from d3s_vot.labels import VOID, Labels, objects_in
 from d3s_vot.together import track_together
 
 Load = Callable[[str, str, Path | None, str, str], Tracker]  # weights, device, trunk, preset, rules; see `load_tracker`
@@ -97,11 +98,7 @@ def track_davis(tracker: Tracker, sequence: DavisSequence) -> DavisTrack:
         raise InputError(f"{sequence.annotations[0]} is not of the size of {sequence.frames[0]}")
     if not labels.any():
         raise InputError(f"{sequence.annotations[0]} is empty; no object can be tracked")
-    factor = 1
-    if sequence.joined:
-        stored = read_labels(sequence.annotations[0], colour=True)
-        values = np.unique(stored[stored > 0])
-        factor = int(values[0]) if len(values) == 1 else 1
+    factor = _number(sequence.annotations[0]) if sequence.joined else 1
     seconds = []
     start = time.perf_counter()
     objects = ObjectTrackers(tracker, image, labels)
@@ -114,6 +111,15 @@ def track_davis(tracker: Tracker, sequence: DavisSequence) -> DavisTrack:
         seconds.append(time.perf_counter() - start)
         masks.append(encode_labels(labels * np.uint8(factor)))
     return DavisTrack(tuple(masks), np.array(seconds))
+
+
+def _number(annotation: Path) -> int:
+    """What joined objects are written as."""
+    try:
+        numbers = objects_in(read_masks(annotation))
+    except InputError:  # in colours of its own, which stand for white
+        return VOID
+    return numbers[0] if len(numbers) == 1 else 1
 
 
 def start_worker(network: Network, load: Load, place: Place) -> Callable[[DavisSequence], DavisTrack]:

@@ -25,7 +25,8 @@ EXAMPLES = """examples:
   d3s-vot track "shots/*.png" --mask first.png --coco masks.json
   d3s-vot track 0 --select --overlay camera.mp4                 a camera, until Ctrl-C
   d3s-vot track bag.mp4 --box 205,151,17,50 > bag.csv
-Ctrl-C, SIGTERM and a closed terminal finish the files. Exit code 0: done; 1: the run failed or was interrupted; 2: what is given cannot be used."""
+Ctrl-C, SIGTERM and a closed terminal finish the files.
+Exit code 0: done; 1: the run failed or was interrupted; 2: what is given cannot be used."""
 
 
 def add_track(commands: argparse._SubParsersAction) -> None:

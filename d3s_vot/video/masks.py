@@ -14,12 +14,11 @@ from PIL import Image
 
 from d3s_vot.base import Prediction
 from d3s_vot.errors import InputError
+from d3s_vot.labels import MOST
 from d3s_vot.video.outputs import Output, failed, remove, unwritable
 from d3s_vot.video.overlay import COLOURS
 from d3s_vot.video.sources import Frame
 from d3s_vot.video.tables import TextOutput, box, confidence
-
-MOST = 255  # targets that 8 bits tell apart
 
 
 class MaskFolder(Output):

@@ -11,13 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from d3s_vot.errors import InputError
+from d3s_vot.labels import objects_in, read_labels
 from d3s_vot.regions import Box, Mask, Polygon, Region
 
-VOID = 255  # in a label map: neither target nor background
-MOST = 100  # targets in a label map; more values than these are the shades of a soft edge
 WINDOW = "d3s-vot: draw a box, Enter takes it, c cancels"
 SCREEN = (1280, 720)  # pixels that the window takes at most, at first
 PROBE = "import cv2; cv2.namedWindow('d3s-vot'); cv2.destroyAllWindows()"  # Qt ends the process without a display
@@ -63,47 +61,17 @@ def _numbers(text: str) -> list[float] | None:
         return None
 
 
-def read_masks(path: Path) -> list[Mask]:
-    """The targets in a picture: grey, indexed or with transparency.
-
-    Values 1..N are a label map: N targets, in this order; 255 beside them is nothing. Otherwise the picture is one
-    mask: what is brighter than half, or the only value other than 0.
+def read_masks(path: str | Path) -> list[Mask]:
+    """The targets in a picture, in the order of their numbers; `d3s_vot.labels` has the rule.
 
     Raises:
         InputError: the file is missing, is no such picture, or empty.
     """
-    values = _read_values(path)
-    found = [int(value) for value in np.unique(values) if value]
-    if not found:
+    labels = read_labels(Path(path))
+    numbers = objects_in(labels)
+    if not numbers:
         raise InputError(f"mask {path} is empty; mark the target with a value other than 0")
-    if len(found) == 1:
-        return [Mask(values)]
-    labels = [value for value in found if value != VOID]
-    if labels == list(range(1, len(labels) + 1)) and len(labels) <= MOST:
-        return [Mask(values == label) for label in labels]
-    if found[-1] == 255:
-        return [Mask(values > 127)]
-    some = ", ".join(map(str, found[:5])) + (" ..." if len(found) > 5 else "")
-    raise InputError(f"mask {path} holds the values {some}; number its targets 1, 2 ... or use 0 and 255 for one")
-
-
-def _read_values(path: Path) -> NDArray:
-    """H x W whole numbers."""
-    try:
-        with Image.open(path) as picture:
-            if picture.mode in ("RGBA", "LA", "PA"):  # what is transparent is not the target, whatever its colour
-                black = Image.new("RGBA", picture.size, "black")
-                picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
-            values = np.array(picture)
-    except FileNotFoundError:
-        raise InputError(f"there is no mask {path}; check the path") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise InputError(f"mask {path} cannot be read; it is damaged or not a picture") from None
-    if values.ndim == 3 and (values == values[..., :1]).all():
-        values = values[..., 0]
-    if values.ndim != 2 or values.dtype.kind not in "bui":
-        raise InputError(f"mask {path} is in colour; save it as a grey or indexed PNG")
-    return values
+    return [Mask(labels == number) for number in numbers]
 
 
 def check_targets(targets: list[Region], size: Pair, name: str) -> None:
