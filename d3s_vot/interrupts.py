@@ -38,8 +38,7 @@ class Signals:
     """A context in which a signal raises `Interrupted`, or waits; from `interruptible` and `uninterrupted`.
 
     Attributes:
-        asked: the signal that came; None: none did. A block that has done what the signal wants sets it to None, and
-            nobody else hears of it.
+        asked: the signal that came; None: none did.
         when: it came, by the monotonic clock.
         at_once: whether a second signal ends the program.
     """
@@ -56,7 +55,7 @@ class Signals:
             _contexts.append(self)
             if len(_contexts) == 1:
                 _install()
-            if self.asked and self._raises:  # by now
+            if self._raises and any(context.asked for context in _contexts):  # before, or by now
                 _leave(self)
                 raise Interrupted
             self._inside = True
@@ -76,6 +75,11 @@ class Signals:
             _contexts[-1].note(self.asked, self.when, told=seen)
         elif not seen:
             signal.raise_signal(self.asked)  # to whoever heeded it before
+
+    def settle(self) -> None:
+        """What the signal wants is done; nobody else hears of it."""
+        for context in _contexts:
+            context.asked = None
 
     def note(self, kind: signal.Signals, when: float, told: bool = False) -> None:
         """A signal has come.
@@ -101,8 +105,8 @@ def interruptible() -> Signals:
 def uninterrupted(at_once: bool = True) -> Signals:
     """A context that is done before a signal is heeded; inside, `asked` tells whether one came.
 
-    Where it does not become None, the signal is passed on at the end: `Interrupted` comes in an `interruptible`
-    context, and what the caller's program does of the signal comes where there is none.
+    Unless it is settled, the signal is passed on at the end: `Interrupted` comes in an `interruptible` context, and
+    what the caller's program makes of the signal where there is none.
 
     Args:
         at_once: whether a second signal ends the program. Not among the processes of torchrun, which hands on to them

@@ -267,7 +267,7 @@ class Trainer:
                 continue
             self.save()
             if verdict == STOP:
-                stop.asked = None  # the state is saved
+                stop.settle()  # the state is saved
                 raise KeyboardInterrupt
             raise failure or PeerError("another process of the run failed")
 

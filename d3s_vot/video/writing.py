@@ -45,7 +45,7 @@ def write_answers(
                     if progress is not None:
                         progress.advance(1, _lost(answer[1]))
         except KeyboardInterrupt:
-            signals.asked = None  # it is done when the files are closed
+            signals.settle()  # what it wants is done once the files are closed
             if not endless:
                 raise D3SError(f"interrupted; what is written ends after {_frames(tally.frames)}") from None
         finally:
