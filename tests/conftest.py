@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,17 @@ def two_threads() -> None:
     """
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, by this process and by those that it starts, as on a terminal.
+
+    Whoever runs the tests may ignore it, as a script's background job does; programs inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

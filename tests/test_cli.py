@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import toolkit
+from waiting import PATIENCE
 
 from d3s_vot import cli
 from d3s_vot.errors import D3SError
@@ -107,6 +108,6 @@ def test_as_a_program(tmp_path: Path) -> None:
         cwd=toolkit.TESTS.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "config.yaml" in done.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from waiting import PATIENCE
 
 from d3s_vot.cli import build_parser
 
@@ -60,7 +61,7 @@ def test_the_pages_build_and_load_nothing_from_elsewhere(tmp_path: Path) -> None
     nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
-        cwd=ROOT, env=os.environ | nowhere, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=os.environ | nowhere, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {page.stem for page in PAGES[1:]} <= {path.stem for path in tmp_path.glob("*.html")}

@@ -15,6 +15,7 @@ from PIL import Image
 pytest.importorskip("av")
 pytest.importorskip("pycocotools")
 from videos import disc_video, packet_count
+from waiting import PATIENCE
 
 from d3s_vot.regions import Box, box_iou, mask_iou, rasterize
 
@@ -25,7 +26,7 @@ FRAMES = 4
 def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
 
 
 def text(box: Box) -> str:

@@ -22,6 +22,7 @@ import torch
 from got10k.experiments import ExperimentGOT10k
 from layouts import Video, moving_disc, write_layout
 from PIL import Image
+from waiting import PATIENCE, wait_until
 
 from d3s_vot import got10k_run
 from d3s_vot.base import Prediction, Tracker
@@ -48,10 +49,11 @@ class Drifter(Tracker):
         if log:
             with open(log, "a") as file:
                 print(int(image.sum(dtype=np.int64)), file=file)
+            if len(Path(log).read_text().split()) == int(os.environ.get("DRIFTER_HANGS", "0")):
+                time.sleep(2 * PATIENCE)
         self._box = region
 
     def track(self, image):  # type: ignore[no-untyped-def]
-        time.sleep(float(os.environ.get("DRIFTER_PAUSE", "0")))
         x, y, w, h = self._box
         self._box = Box(x + image.mean() / 100, y + image[..., 0].std() / 50, w, h)
         return Prediction(self._box, 1.0, True, image.shape[:2])
@@ -178,24 +180,29 @@ def test_toolkit_tracker_takes_pil_and_arrays(val: Path) -> None:
 def test_clock_and_origin(val: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading is outside the clock; boxes come back in the convention they were given in."""
     files = sorted((val / "val" / "a").glob("*.jpg"))
-    now = [0.0]
+    now = 0.0
 
-    def slow(path: Path) -> np.ndarray:
-        now[0] += 50
+    def read(path: Path) -> np.ndarray:
+        nonlocal now
+        now += 10
         return read_image(path)
 
-    def clock() -> float:
-        now[0] += 1  # between two looks
-        return now[0]
+    class Quarter(Drifter):
+        """Takes a quarter of a second."""
 
-    monkeypatch.setattr("d3s_vot.evaluation.boxes.read_image", slow)
-    monkeypatch.setattr("d3s_vot.evaluation.boxes.time.perf_counter", clock)
+        def track(self, image):  # type: ignore[no-untyped-def]
+            nonlocal now
+            now += 0.25
+            return super().track(image)
+
+    monkeypatch.setattr("d3s_vot.evaluation.boxes.read_image", read)
+    monkeypatch.setattr("d3s_vot.evaluation.boxes.time.perf_counter", lambda: now)
     seen: list[np.ndarray] = []
-    one = follow(Drifter(), files, (10, 20, 30, 40), 1, lambda image, box: seen.append(box))
+    one = follow(Quarter(), files, (10, 20, 30, 40), 1, lambda image, box: seen.append(box))
     zero = follow(Drifter(), files, (10, 20, 30, 40), 0)
     assert (one.boxes == zero.boxes).all() and (one.boxes[0] == (10, 20, 30, 40)).all()
     assert (np.array(seen) == one.boxes).all()
-    assert one.seconds.tolist() == [1] * 4
+    assert one.seconds.tolist() == [0, 0.25, 0.25, 0.25]
 
 
 def test_killed_run_goes_on(val: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +211,9 @@ def test_killed_run_goes_on(val: Path, tmp_path: Path, monkeypatch: pytest.Monke
     drift(val, tmp_path / "whole")
     log, output = tmp_path / "killed.log", tmp_path / "killed"
     text = f"import test_got10k_run as t; t.drift(t.Path({str(val)!r}), t.Path({str(output)!r}))"
-    environment = {**os.environ, "DRIFTER_LOG": str(log), "DRIFTER_PAUSE": "0.1", "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "DRIFTER_LOG": str(log), "DRIFTER_HANGS": "2", "PYTHONPATH": str(TESTS)}
     with subprocess.Popen([sys.executable, "-c", text], env=environment, cwd=TESTS.parent) as process:
-        while not log.exists() or len(log.read_text().split()) < 2:
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until(lambda: log.exists() and len(log.read_text().split()) == 2, "the second sequence", process)
         process.send_signal(signal.SIGKILL)
     finished = results(output)
     assert list(finished) == ["GOT-10k/D3S/b/b_001.txt"]  # the longest is the first

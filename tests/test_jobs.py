@@ -15,13 +15,12 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from waiting import PATIENCE, alive, family, wait_until
 
 import d3s_vot
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.evaluation.jobs import Failure, Place, Pool, describe, run_jobs
 from d3s_vot.regions import Box, box_iou
-
-PATIENCE = 60.0  # seconds, on a busy machine
 
 
 def start(folder: Path, place: Place) -> Callable[[str], tuple[str, int, int]]:
@@ -63,22 +62,6 @@ def light_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "torch.py").write_text("def set_num_threads(count): pass\ndef get_num_threads(): return 0\n")
     monkeypatch.syspath_prepend(folder)
     return folder
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that waits for its parent to take notice does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], what: str, program: subprocess.Popen[str] | None = None) -> None:
-    """Returns when the condition holds; fails when it never does, or when the program has ended before."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end and (program is None or program.poll() is None), f"never: {what}"
-        time.sleep(0.05)
 
 
 def pids(folder: Path, pattern: str) -> list[int]:
@@ -195,13 +178,13 @@ def launch(folder: Path, light_torch: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("early", [False, True], ids=["busy", "starting"])
 def test_ctrl_c_ends_all_without_a_word(tmp_path: Path, light_torch: Path, early: bool) -> None:
     program = launch(tmp_path, light_torch)
     if early:
-        children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
-        wait_until(lambda: len(children.read_text().split()) >= 3, "two workers and the tracker of resources", program)
-        workers = [int(pid) for pid in children.read_text().split()]
+        wait_until(lambda: len(family(program.pid)) >= 3, "two workers and the tracker of resources", program)
+        workers = family(program.pid)
     else:
         wait_until(lambda: len(pids(tmp_path, "job-sleep-*")) == 2, "two jobs", program)
         workers = pids(tmp_path, "start-*")

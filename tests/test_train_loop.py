@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import nn
 from train_data import draw_stills
+from waiting import PATIENCE
 
 import train.report
 from d3s_vot import Box
@@ -107,7 +108,7 @@ def launch(driver, stills, tmp_path):
         here = Path(__file__).resolve().parents[1]
         environment = os.environ | {"PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
         command = [*start, str(driver), json.dumps(plan), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2 * PATIENCE)
 
     return run
 
@@ -415,6 +416,7 @@ def test_killed_amid_an_epoch_the_loss_curve_is_that_of_an_undisturbed_run(launc
     assert len(a) == 8
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
 def test_a_signal_keeps_the_state_of_the_moment(launch, tmp_path, kind):
     more = ("--iterations", "10", "--workers", "1")

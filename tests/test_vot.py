@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from trax.image import FileImage
 from trax.region import Mask as TraxMask
 from trax.region import Polygon as TraxPolygon
 from trax.region import Rectangle as TraxRectangle
+from waiting import PATIENCE, wait_until
 
 from d3s_vot.backbones import CHANNELS
 from d3s_vot.errors import InputError
@@ -85,7 +85,7 @@ class Process:
         """Exit code and stderr, after the end of the session."""
         try:
             self.client.quit()
-            _, errors = self.process.communicate(timeout=30)
+            _, errors = self.process.communicate(timeout=PATIENCE)
         finally:
             self.process.kill()
         return self.process.returncode, errors.decode()
@@ -157,7 +157,7 @@ def test_errors_reach_stderr_and_log(frames: list[Path], tmp_path: Path) -> None
     session.initialize(frames[0], TraxRectangle.create(51, 41, 30, 24))
     with pytest.raises(trax.TraxException, match="internal error"):
         session.frame(frames[1])
-    _, errors = session.process.communicate(timeout=30)
+    _, errors = session.process.communicate(timeout=PATIENCE)
     assert session.process.returncode == 1
     assert b"ZeroDivisionError" in errors and "ZeroDivisionError" in log.read_text()
 
@@ -168,7 +168,7 @@ def test_unreadable_image_ends_the_session(standin: Process, frames: list[Path],
     broken.write_bytes(b"no picture")
     with pytest.raises(trax.TraxException, match=r"broken\.jpg"):
         standin.frame(broken)
-    _, errors = standin.process.communicate(timeout=30)
+    _, errors = standin.process.communicate(timeout=PATIENCE)
     assert standin.process.returncode == 1
     assert errors.decode().count("\n") == 1 and "broken.jpg" in errors.decode()
 
@@ -176,7 +176,7 @@ def test_unreadable_image_ends_the_session(standin: Process, frames: list[Path],
 def test_target_outside_the_image_ends_the_session(standin: Process, frames: list[Path]) -> None:
     with pytest.raises(trax.TraxException, match="outside"):
         standin.initialize(frames[0], TraxRectangle.create(1000, 41, 30, 24))
-    standin.process.communicate(timeout=30)
+    standin.process.communicate(timeout=PATIENCE)
     assert standin.process.returncode == 1
 
 
@@ -185,7 +185,7 @@ def test_client_that_dies(standin: Process, frames: list[Path]) -> None:
     standin.initialize(frames[0], TraxRectangle.create(51, 41, 30, 24))
     assert standin.process.stdin is not None
     standin.process.stdin.close()
-    assert standin.process.wait(timeout=30) in (0, 1)
+    assert standin.process.wait(timeout=PATIENCE) in (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_client_that_dies(standin: Process, frames: list[Path]) -> None:
 )
 def test_bad_setting_ends_before_the_handshake(name: str, value: str, words: str) -> None:
     done = subprocess.run(
-        STANDIN, env={**os.environ, name: value}, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        STANDIN, env={**os.environ, name: value}, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().count("\n") == 1 and words in done.stderr.decode()
@@ -290,15 +290,10 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     command = [*toolkit.VOT, "evaluate", "--workspace", str(root), "StandIn"]
     slow = toolkit.environment(STANDIN_PAUSE="0.02", D3S_VOT_LOG=str(log))
     process = subprocess.Popen(command, env=slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list(root.glob("results/*/*/*/*.bin"))) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(list(root.glob("results/*/*/*/*.bin"))) >= 2, "two results", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    while "connection to the client broke" not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: "connection to the client broke" in log.read_text(), "the end of the tracker")
     expected = trajectories(toolkit.evaluated())
     assert len(trajectories(root)) < len(expected)
     toolkit.vot("evaluate", "--workspace", str(root), "StandIn")

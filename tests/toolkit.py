@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from waiting import PATIENCE
+
 from d3s_vot.sample import write_sample
 
 TESTS = Path(__file__).resolve().parent
@@ -48,7 +50,7 @@ label = StandIn
 protocol = traxpython
 command = standin
 paths = {TESTS}
-timeout = 60
+timeout = {PATIENCE:.0f}
 env_LD_LIBRARY_PATH = $LD_LIBRARY_PATH
 """
 CONFIG = "registry: [./trackers.ini]\nstack: ./stack.yaml\nsequences: ./sequences\n"
@@ -62,7 +64,7 @@ def environment(**settings: str) -> dict[str, str]:
 def vot(*arguments: str, **settings: str) -> str:
     """Runs the toolkit and returns all that it printed; its exit code says little and is not checked."""
     done = subprocess.run(
-        [*VOT, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=300
+        [*VOT, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=2 * PATIENCE
     )
     return done.stdout + done.stderr
 
