@@ -22,7 +22,7 @@ import torch
 from got10k.experiments import ExperimentGOT10k
 from layouts import Video, moving_disc, write_layout
 from PIL import Image
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, alive, family, wait_until
 
 from d3s_vot import got10k_run
 from d3s_vot.base import Prediction, Tracker
@@ -538,3 +538,34 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
     assert main(["--dataset", "got10k-val", "--root", str(tmp_path), "--output", str(tmp_path / "runs")]) == 0
     boxes = np.loadtxt(io.BytesIO(results(tmp_path / "runs")["GOT-10k/D3S/disc/disc_001.txt"]), delimiter=",")
     assert np.abs(boxes - [1, 1, 0, 0] - video.boxes).max() < 6
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end(val: Path, tmp_path: Path, kind: signal.Signals, workers: int) -> None:
+    """What is done stands whole, nothing else does, nobody goes on, and the next run does the rest."""
+    log, output = tmp_path / "log", tmp_path / "runs"
+    command = ["--dataset", "got10k-val", "--root", str(val), "--output", str(output), "--workers", str(workers)]
+    text = (
+        "import sys, functools, test_got10k_run as t\n"
+        "t.got10k_run.BoxBenchmark = functools.partial(t.BoxBenchmark, load=t.drifter)\n"
+        "if __name__ == '__main__': sys.exit(t.main(sys.argv[1:]))"
+    )
+    environment = {**os.environ, "DRIFTER_LOG": str(log), "DRIFTER_HANGS": "3", "PYTHONPATH": str(TESTS)}
+    with subprocess.Popen(
+        [sys.executable, "-c", text, *command], env=environment, stderr=subprocess.PIPE, text=True, cwd=TESTS.parent
+    ) as program:
+        wait_until(lambda: log.exists() and len(log.read_text().split()) == 3, "the third sequence", program)
+        wait_until(lambda: len(results(output)) == 2, "the results of the others", program)
+        started = family(program.pid)
+        program.send_signal(kind)
+        _, said = program.communicate(timeout=PATIENCE)
+    told = "d3s_vot.got10k_run: interrupted; the same command goes on where it was"
+    assert (program.returncode, said.splitlines()[-1]) == (1, told)
+    wait_until(lambda: not any(map(alive, started)), "all ended")
+    assert not list(output.rglob("*.part"))
+    finished = results(output)
+    assert all(path.with_name(f"{path.parent.name}_time.txt").is_file() for path in output.rglob("*_001.txt"))
+    drift(val, output, pool=Pool(workers))
+    drift(val, tmp_path / "whole", pool=Pool(workers))
+    assert results(output) == results(tmp_path / "whole") and finished.items() < results(output).items()

@@ -211,10 +211,11 @@ def _follow_parent() -> None:
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Processes started here never see Ctrl-C and closed terminals, which come to all at once; this one does later."""
-    resource_tracker.ensure_running()  # it would lift the mask when the first process is started
     with uninterrupted():
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])  # a new process inherits it
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # which new processes inherit
         try:
+            resource_tracker.ensure_running()  # it has a way of its own with Ctrl-C, and would lift the mask of it
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
