@@ -3,7 +3,7 @@
     python benchmarks/overlap.py FOLDER --weights D3S --json
 
 The target is given as the ground truth gives it (rectangles counted from 1, polygons as they are); the overlap is
-of axis-aligned boxes, over all frames but the first.
+of axis-aligned boxes, over all frames but the first and those in which the target is absent.
 """
 
 from __future__ import annotations
@@ -18,24 +18,18 @@ import cv2
 import numpy as np
 import torch
 
-from d3s_vot import Box, D3SError, D3STracker, Polygon
+from d3s_vot import D3SError, D3STracker
 from d3s_vot.images import read_image
 from d3s_vot.model import load_model
-from d3s_vot.regions import box_iou
-
-
-def ground_truth(folder: Path) -> list[Box | Polygon]:
-    """One region a frame."""
-    rows = [[float(v) for v in line.split(",")] for line in (folder / "groundtruth.txt").read_text().split()]
-    return [Box.from_one_based(*row) if len(row) == 4 else Polygon(row) for row in rows]
+from d3s_vot.regions import box_iou, from_vot
+from d3s_vot.stored import Sequence
 
 
 def run(tracker: D3STracker, folder: Path) -> dict[str, float]:
     """AO, milliseconds to initialise and milliseconds a frame of one sequence (decoding excluded)."""
-    truth = ground_truth(folder)
-    images = sorted((folder / "color").glob("*.jpg"))
-    if len(images) != len(truth):
-        raise SystemExit(f"overlap: {folder} has {len(images)} frames and {len(truth)} regions")
+    sequence = Sequence.load(folder)
+    truth = [None if region is None else from_vot(region) for region in sequence.truth]
+    images = [sequence.frame(index) for index in range(len(truth))]
     first = read_image(images[0])
     begun = time.perf_counter()
     tracker.initialize(first, truth[0])
@@ -47,7 +41,8 @@ def run(tracker: D3STracker, folder: Path) -> dict[str, float]:
         prediction = tracker.track(image)
         box = prediction.box
         times.append(time.perf_counter() - begun)
-        overlaps.append(box_iou(box, region.box))
+        if region is not None:
+            overlaps.append(box_iou(box, region.box))
     return {
         "frames": len(images),
         "ao": float(np.mean(overlaps)),

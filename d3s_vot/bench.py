@@ -16,7 +16,8 @@ import torch
 from d3s_vot.errors import InputError
 from d3s_vot.images import read_image
 from d3s_vot.model import D3SModel, load_model
-from d3s_vot.regions import Box, Polygon
+from d3s_vot.regions import from_vot
+from d3s_vot.stored import Sequence
 from d3s_vot.threads import use_threads
 from d3s_vot.timing import Stopwatch, stage
 from d3s_vot.tracker import D3STracker
@@ -44,20 +45,6 @@ def machine(model: D3SModel, threads: int) -> dict[str, Any]:
     }
 
 
-def first_region(folder: Path) -> Box | Polygon:
-    """The first line of a VOT sequence's ground truth.
-
-    Raises:
-        InputError: there is none, or it is no region.
-    """
-    path = folder / "groundtruth.txt"
-    try:
-        values = [float(value) for value in path.read_text().split()[0].split(",")]
-    except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path} cannot be read; give a folder of a sequence in VOT layout") from error
-    return Box.from_one_based(*values) if len(values) == 4 else Polygon(values)
-
-
 @stage("output")
 def _answer(prediction: Any) -> None:
     """What a user reads of a prediction."""
@@ -74,11 +61,16 @@ def measure(model: D3SModel, folder: Path, frames: int | None = None) -> dict[st
 
     Returns:
         Milliseconds: `init` and `frame` with p50, p95 and the mean of each stage; `fps` with reading and mask.
+
+    Raises:
+        InputError: the sequence or its frames cannot be used.
     """
-    paths = sorted((folder / "color").glob("*.jpg")) or sorted((folder / "color").glob("*.png"))
-    if len(paths) < 2:
-        raise InputError(f"{folder} has no frames; give a folder of a sequence in VOT layout")
-    region = first_region(folder)
+    sequence = Sequence.load(folder)
+    count = len(sequence.truth)
+    if count < 2 or (frames is not None and frames < 2):
+        raise InputError(f"{folder} has {count} frames and {frames or 'all'} are wanted; it takes two or more")
+    paths = [sequence.frame(index) for index in range(count)]
+    region = from_vot(np.asarray(sequence.truth[0]))
     read = stage("decode")(read_image)
     first = read_image(paths[0])
     tracker = D3STracker(model)

@@ -5,8 +5,8 @@
     from got10k.experiments import ExperimentGOT10k
     ExperimentGOT10k(root, subset="val").run(D3STracker())
 
-The command `python -m d3s_vot.got10k_run` needs no script, can be killed and goes on, uses several processes or a
-cluster, and makes the report or the submission:
+The command `python -m d3s_vot.got10k_run` needs no script, can be told to end or killed and goes on, uses several
+processes or a cluster, and makes the report or the submission:
 
     python -m d3s_vot.got10k_run --dataset got10k-val --root GOT-10k --output runs
 
@@ -47,6 +47,7 @@ from d3s_vot.evaluation.davis import DavisBenchmark
 from d3s_vot.evaluation.jobs import Pool
 from d3s_vot.evaluation.run import report, run, show
 from d3s_vot.evaluation.submission import SERVERS, check_submission
+from d3s_vot.interrupts import interruptible
 from d3s_vot.regions import Box
 from d3s_vot.tracker import load_tracker
 
@@ -89,7 +90,7 @@ class D3STracker(Tracker):
             InputError: the image or the box cannot be used.
         """
         x, y, w, h = np.asarray(box, np.float64).tolist()
-        self._tracker.initialize(np.asarray(image), Box(x - self.origin, y - self.origin, w, h))
+        self._tracker.initialize(np.asarray(image), Box.counted_from(self.origin, x, y, w, h))
 
     def update(self, image: ArrayLike) -> NDArray[np.float64]:
         """Find the target in the next frame: x, y, w, h.
@@ -97,8 +98,7 @@ class D3STracker(Tracker):
         Raises:
             InputError: the image cannot be used, or there is no target yet.
         """
-        x, y, w, h = self._tracker.track(np.asarray(image)).region.box
-        return np.array([x + self.origin, y + self.origin, w, h])
+        return np.array(self._tracker.track(np.asarray(image)).region.box.count_from(self.origin))
 
     def track(
         self, img_files: Sequence[str], box: ArrayLike, visualize: bool = False
@@ -216,7 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        _run(options)
+        with interruptible():
+            _run(options)
     except (InputError, CheckpointError) as error:
         print(f"d3s_vot.got10k_run: {error}", file=sys.stderr)
         return 2

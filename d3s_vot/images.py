@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ImageLike: TypeAlias = "NDArray[np.uint8] | pil.Image | torch.Tensor"  # what `as_image` takes
 BY_255 = "multiply by 255 and convert to uint8"
+MAX_ASPECT_CHANGE = 0.02  # of a frame against the one before: whole pixels round by less, others are further off
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -60,6 +61,16 @@ def _decode(data: bytes, white: int) -> NDArray[np.uint8] | None:
     if white != 255:
         return np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
     return np.asarray(image, np.uint8)
+
+
+def keeps_aspect(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether two sizes, (height, width) both or (width, height) both, have the same ratio but for rounding.
+
+    >>> keeps_aspect((1080, 1920), (720, 1280)), keeps_aspect((1080, 1920), (1080, 1440))
+    (True, False)
+    """
+    (a, b), (c, d) = before, after
+    return 1 - MAX_ASPECT_CHANGE <= (d * a) / (c * b) <= 1 / (1 - MAX_ASPECT_CHANGE)
 
 
 def as_image(image: ImageLike) -> NDArray[np.uint8]:

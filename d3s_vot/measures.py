@@ -13,7 +13,8 @@ From the definitions in M. Kristan et al., "The Visual Object Tracking VOT2015 c
 
 A region here is a stored one, in the coordinates of the annotation files: an array of 4 values is a rectangle
 (x, y, width, height), one of N x 2 values a convex polygon. A run is what a tracker left for one sequence:
-for every frame a region, or a code: 1 = initialised, 2 = failed, 0 = skipped or unknown.
+for every frame a region, or a code: 1 = initialised, 2 = failed, 0 = skipped or unknown. Frames in whose truth the
+target is absent do not count.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 Region = NDArray[np.float64]  # 4, or N x 2
 SKIPPED, INITIALIZED, FAILED = 0, 1, 2
+ENDED = 3  # here alone: a reset in a frame without a target, which is no failure
 BURN_IN = 10  # frames after an initialisation that do not count for accuracy
 SKIP = 5  # frames from a failure to the next initialisation
 Convention = Literal["toolkit", "papers"]
@@ -125,8 +127,8 @@ class Run:
     """One repetition on one sequence, reduced to what the measures need.
 
     Attributes:
-        codes: T; INITIALIZED, FAILED, SKIPPED, or -1 where the tracker gave a region.
-        overlaps: T; overlap with the truth, 0..1; NaN where there is a code.
+        codes: T; INITIALIZED, FAILED, ENDED, SKIPPED, or -1 where the tracker gave a region.
+        overlaps: T; overlap with the truth, 0..1; NaN where there is a code, or no target.
     """
 
     codes: NDArray[np.int64]
@@ -136,16 +138,17 @@ class Run:
     def compare(
         cls,
         answers: Sequence[Region | int],
-        truth: Sequence[Region],
+        truth: Sequence[Region | None],
         width: int,
         height: int,
         convention: Convention = "toolkit",
     ) -> Run:
-        """The run of a tracker's answers, frame by frame beside the ground truth."""
+        """The run of a tracker's answers, frame by frame beside the ground truth; None: the target is absent."""
         overlap = pixel_overlap if convention == "toolkit" else exact_overlap
         codes = np.array([answer if isinstance(answer, int) else -1 for answer in answers], np.int64)
+        codes[(codes == FAILED) & np.array([true is None for true in truth], bool)] = ENDED
         overlaps = [
-            math.nan if isinstance(answer, int) else overlap(answer, true, width, height)
+            math.nan if isinstance(answer, int) or true is None else overlap(answer, true, width, height)
             for answer, true in zip(answers, truth, strict=True)
         ]
         return cls(codes, np.array(overlaps, np.float64))
@@ -162,7 +165,7 @@ class Run:
         """Overlaps of the frames that lie `burn_in` or more after an initialisation."""
         index = np.arange(len(self))
         start = np.maximum.accumulate(np.where(self.codes == INITIALIZED, index, -1))
-        return self.overlaps[(start >= 0) & (index - start >= burn_in) & (self.codes == -1)]
+        return self.overlaps[(start >= 0) & (index - start >= burn_in) & ~np.isnan(self.overlaps)]
 
     def fragments(self, convention: Convention) -> list[tuple[NDArray[np.float64], bool]]:
         """The stretches from an initialisation to a failure or the end.
@@ -171,11 +174,13 @@ class Run:
             Overlaps of the frames after each initialisation (codes count as 0), and whether it failed.
         """
         stretches = []
+        present = (self.codes != -1) | ~np.isnan(self.overlaps)
         for start in np.flatnonzero(self.codes == INITIALIZED):
-            failures = start + np.flatnonzero(self.codes[start:] == FAILED)
-            failed = bool(len(failures)) and (convention == "toolkit" or failures[0] + SKIP <= len(self))
-            end = failures[0] if failed else len(self)
-            stretches.append((np.nan_to_num(self.overlaps[start + 1 : end]), failed))
+            resets = start + np.flatnonzero((self.codes[start:] == FAILED) | (self.codes[start:] == ENDED))
+            ended = bool(len(resets)) and bool(self.codes[resets[0]] == ENDED)
+            failed = bool(len(resets)) and not ended and (convention == "toolkit" or resets[0] + SKIP <= len(self))
+            frames = slice(start + 1, resets[0] if failed or ended else len(self))
+            stretches.append((np.nan_to_num(self.overlaps[frames][present[frames]]), failed))
         return stretches
 
 

@@ -1,8 +1,8 @@
 """Boxes, polygons and masks: conversions, areas, overlaps; the only room that knows corner conventions.
 
 Inside the package coordinates are 0-based: pixel (0, 0) is the top-left one, and `Box(x, y, w, h)` covers the
-pixels x .. x + w - 1. OTB and the VOT2013-2018
-rectangles count from 1; `Box.from_one_based` and `Box.one_based` convert them at the edge of the package.
+pixels x .. x + w - 1. OTB, GOT-10k and the rectangles of VOT2013-2018 count from 1, TrackingNet from 0;
+`Box.counted_from` and `Box.count_from` convert them at the edge of the package. Polygons of VOT are taken as they are.
 """
 
 from __future__ import annotations
@@ -49,13 +49,22 @@ class Box:
         return iter((self.x, self.y, self.w, self.h))
 
     @classmethod
+    def counted_from(cls, origin: float, x: float, y: float, w: float, h: float) -> Box:
+        """The box of an annotation that counts the top-left pixel as `origin`, 1 or 0."""
+        return cls(x - origin, y - origin, w, h)
+
+    def count_from(self, origin: float) -> tuple[float, float, float, float]:
+        """x, y, w, h as an annotation has them that counts the top-left pixel as `origin`."""
+        return self.x + origin, self.y + origin, self.w, self.h
+
+    @classmethod
     def from_one_based(cls, x: float, y: float, w: float, h: float) -> Box:
         """The box of a 1-based annotation (OTB, VOT2013-2018, GOT-10k)."""
-        return cls(x - 1, y - 1, w, h)
+        return cls.counted_from(1, x, y, w, h)
 
     def one_based(self) -> tuple[float, float, float, float]:
         """x, y, w, h with the corner counted from 1."""
-        return self.x + 1, self.y + 1, self.w, self.h
+        return self.count_from(1)
 
     @classmethod
     def from_center(cls, cx: float, cy: float, w: float, h: float) -> Box:
@@ -209,6 +218,19 @@ class Mask:
 
 
 Region = Box | Polygon | Mask
+
+
+def from_vot(numbers: ArrayLike) -> Box | Polygon:
+    """The region of a VOT annotation: a rectangle, which counts from 1, or the corners of a polygon, taken as they are.
+
+    Args:
+        numbers: x, y, w, h, or x0, y0, x1, y1, x2, y2 ... in any shape.
+
+    Raises:
+        InputError: they are no region, or an empty one.
+    """
+    values = np.asarray(numbers, np.float64).ravel()
+    return Box.from_one_based(*values.tolist()) if len(values) == 4 else Polygon(values)
 
 
 def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,9 @@ class Row:
     """
 
     tracker: str
-    a: float | None = field(metadata={"title": "A"})
-    r100: float | None = field(metadata={"title": "R100"})
-    eao: float | None = field(metadata={"title": "EAO"})
+    a: float | None = field(default=None, metadata={"title": "A"})
+    r100: float | None = field(default=None, metadata={"title": "R100"})
+    eao: float | None = field(default=None, metadata={"title": "EAO"})
     failures: float | None = field(default=None, metadata={"title": "failures", "digits": 1})
     a_toolkit: float | None = field(default=None, metadata={"title": "A toolkit"})
     r_toolkit: float | None = field(default=None, metadata={"title": "R toolkit"})
@@ -139,8 +139,12 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
             f"{folder} is missing: {tracker} has no results in this workspace (there are: {known})"
         )
     gaps: list[str] = []
-    supervised = load_trajectories(workspace, tracker, stack.supervised, stack.repetitions, gaps)
-    free_name = stack.unsupervised if stack.unsupervised and (folder / stack.unsupervised).is_dir() else None
+    supervised: Trajectories = []
+    if stack.supervised is not None:
+        supervised = load_trajectories(workspace, tracker, stack.supervised, stack.repetitions, gaps)
+    free_name = stack.unsupervised
+    if free_name and stack.supervised and not (folder / free_name).is_dir():  # others publish the baseline alone
+        free_name = None
     free: Trajectories = []
     if free_name is not None:
         free = load_trajectories(workspace, tracker, free_name, stack.unsupervised_repetitions, gaps)
@@ -160,11 +164,20 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
             for sequence, all_ in zip(workspace.sequences, trajectories, strict=True)
         ]
 
-    papers, toolkit = runs(supervised, "papers"), runs(supervised, "toolkit")
     free_runs = runs(free, "toolkit") if free_name is not None else None
-    window = stack.window
-    return Row(
+    row = Row(
         tracker=tracker,
+        ao=measures.average_overlap(free_runs) if free_runs else None,
+        ao_toolkit=measures.average_overlap(free_runs, measures.BURN_IN) if free_runs else None,
+        fps=speed(workspace, tracker, str(free_name or stack.supervised), free or supervised),
+        repetitions=min(len(all_) for all_ in supervised or free),
+    )
+    if not supervised:
+        return row
+    papers, toolkit = runs(supervised, "papers"), runs(supervised, "toolkit")
+    window = stack.window
+    return replace(
+        row,
         a=measures.accuracy(papers, "papers"),
         r100=measures.robustness_papers(papers),
         eao=measures.eao(papers, *window, "papers") if window else None,
@@ -172,10 +185,6 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
         a_toolkit=measures.accuracy(toolkit),
         r_toolkit=measures.robustness_toolkit(toolkit),
         eao_toolkit=measures.eao(toolkit, *window) if window else None,
-        ao=measures.average_overlap(free_runs) if free_runs else None,
-        ao_toolkit=measures.average_overlap(free_runs, measures.BURN_IN) if free_runs else None,
-        fps=speed(workspace, tracker, free_name or stack.supervised, free or supervised),
-        repetitions=min(len(all_) for all_ in supervised),
     )
 
 
@@ -186,14 +195,14 @@ def table(root: Path, trackers: list[str]) -> list[Row]:
         InputError: as `Workspace.load` and `evaluate`; or the workspace has no results.
     """
     workspace = Workspace.load(root)
-    names = trackers or workspace.trackers()
+    names = list(dict.fromkeys(trackers)) or workspace.trackers()
     if not names:
         raise InputError(
-            f"{root / 'results'} holds no results; run `vot evaluate --workspace {root} D3S` first"
+            f"{workspace.root / 'results'} holds no results; run `vot evaluate --workspace {root} D3S` first"
         )
     rows = [evaluate(workspace, name) for name in names]
     for row in rows:
-        if row.ao is None and workspace.stack.unsupervised is not None:  # others publish the baseline alone
+        if row.ao is None and workspace.stack.unsupervised is not None:
             log.warning("%s has no %s results, so its AO is left empty", row.tracker, workspace.stack.unsupervised)
     if workspace.stack.published:
         # Named in full: the workspace may hold other sequences than the benchmark's.
@@ -206,8 +215,8 @@ TITLES = ["tracker"] + [f.metadata["title"] for f in fields(Row)[1:]]
 LEGEND = """\
 A, R100 (failures per 100 frames), EAO: as the papers compute them. "toolkit": as vot-toolkit 0.7.4 does
 (R: failures per sequence). AO: mean overlap of the unsupervised run without the first frame of each
-sequence; toolkit: without the first ten. (paper): published for the whole benchmark. NaN: no sequence is
-as long as the EAO asks for."""
+sequence; toolkit: without the first ten. Frames in which the target is absent do not count. (paper): published for
+the whole benchmark. NaN: no sequence is as long as the EAO asks for."""
 
 
 def cells_of(row: Row) -> list[str]:

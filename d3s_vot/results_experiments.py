@@ -83,9 +83,6 @@ def load(workspace: Workspace, number: int, tracker: str) -> Results:
         return Results(number, evaluate(workspace, tracker), supervised, free)
     row = Row(
         tracker,
-        a=None,
-        r100=None,
-        eao=None,
         ao=measures.average_overlap(free.runs),
         ao_toolkit=measures.average_overlap(free.runs, BURN_IN),
         fps=speed(workspace, tracker, free.name, free.entries),

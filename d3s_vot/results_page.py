@@ -107,7 +107,8 @@ class Sequences:
     def _moments(self, index: int) -> tuple[list[Moment], list[str]]:
         """The frames to show of the first tracker, and what is left out."""
         sequence, first = self.workspace.sequences[index], self.first
-        start = Moment(0, "start", "the target as given", [Outline(TRUTH, sequence.truth[0])], whole=True)
+        given = np.asarray(sequence.truth[0])
+        start = Moment(0, "start", "the target as given", [Outline(TRUTH, given)], whole=True)
         moments, notes = [start], []
         if first.supervised:
             run = first.supervised.runs[index][0]
@@ -127,7 +128,7 @@ class Sequences:
     def _moment(self, index: int, frame: int, title: str, shown: Experiment, late: bool = False) -> Moment:
         """A frame with the truth and all trackers' answers in an experiment."""
         sequence = self.workspace.sequences[index]
-        outlines = [Outline(TRUTH, sequence.truth[frame])]
+        outlines = [Outline(TRUTH, np.asarray(sequence.truth[frame]))]  # it has a target, else nothing is said of it
         for results in self.trackers:
             same = results.free if shown.name == self.workspace.stack.unsupervised else results.supervised
             behind = late and results is self.first
@@ -151,6 +152,7 @@ def write_page(workspace_path: Path, trackers: Sequence[str], target: Path) -> N
     Raises:
         InputError: the workspace or its results cannot be used, or the target is no name for a page.
     """
+    workspace_path, target = Path(workspace_path), Path(target)
     if target.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{target} is no name for a page; give FILE.html, and trackers before --html")
     if not target.parent.is_dir():

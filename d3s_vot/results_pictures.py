@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.measures import Region
-from d3s_vot.regions import Box
+from d3s_vot.regions import from_vot
 
 WIDTH, HEIGHT = 360, 300  # pixels that a picture has at most
 QUALITIES = (80, 65, 50, 35)  # of JPEG, tried in turn until a sequence's pictures keep within their limit
@@ -71,7 +71,7 @@ def corners(region: Region) -> NDArray[np.float64]:
         return region
     if min(region[2:]) <= 0:  # a tracker may answer with nothing
         return np.tile(region[:2] - 1, (4, 1))
-    return Box.from_one_based(*region.tolist()).polygon.points
+    return from_vot(region).polygon.points
 
 
 def part(outlines: Sequence[Outline], width: int, height: int) -> tuple[int, int, int, int]:

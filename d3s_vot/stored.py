@@ -1,8 +1,9 @@
 """Files in the VOT toolkit's formats: trajectories (.bin and the older .txt), ground truth, `sequence`.
 
 A trajectory holds one entry for every frame. As text: a line with a code, or with the 4 or more numbers of a
-rectangle or polygon. The binary form, little-endian throughout, was read off files that vot-toolkit 0.7.4
-wrote:
+rectangle or polygon. In ground truth a frame in which the target is absent, or not annotated, has the code 0, numbers
+that are NaN, or a region of no size, all as data sets have it. The binary form, little-endian throughout, was read off
+files that vot-toolkit 0.7.4 wrote:
 
     uint16 version (1), uint32 number of entries; then of each entry a uint8 kind and
     kind 0: uint32 code        kind 1: 4 x float32 x, y, width, height
@@ -19,9 +20,10 @@ import numpy as np
 
 from d3s_vot.errors import InputError
 from d3s_vot.images import read_image
-from d3s_vot.measures import Region
+from d3s_vot.measures import SKIPPED, Region
 
 Entry = Region | int  # a region, or a code
+TRAJECTORIES = (".bin", ".txt")  # suffixes
 _HEADER = struct.Struct("<HI")
 _CODE = struct.Struct("<I")
 _COUNT = struct.Struct("<H")
@@ -47,6 +49,41 @@ def read_trajectory(path: Path) -> list[Entry]:
         if not isinstance(entry, int) and not np.isfinite(entry).all():
             raise InputError(f"{path} holds a value that is not finite in frame {frame}")
     return entries
+
+
+def read_truth(path: Path) -> list[Region | None]:
+    """The regions of a groundtruth.txt, a line a frame; None where the target is absent.
+
+    Raises:
+        InputError: the file is missing, damaged or empty, or the first frame has no target.
+    """
+    path = Path(path)
+    try:
+        entries = parse_text(path.read_text("ascii").rstrip())
+        truth = [_true_region(entry, frame) for frame, entry in enumerate(entries, start=1)]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); sequences in VOT layout have this file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no ground truth: {error}") from None
+    if not truth:
+        raise InputError(f"{path} is empty")
+    if truth[0] is None:
+        raise InputError(f"{path} gives no target in the first frame, which is where it is given to a tracker")
+    return truth
+
+
+def _true_region(entry: Entry, frame: int) -> Region | None:
+    """An entry of ground truth; ValueError where it is none."""
+    if isinstance(entry, int):
+        if entry != SKIPPED:
+            raise ValueError(f"it has the code {entry} in frame {frame}, which is of results")
+        return None
+    if np.isnan(entry).all():
+        return None
+    if not np.isfinite(entry).all():
+        raise ValueError(f"it holds a value that is not finite in frame {frame}")
+    nothing = (entry[2:] <= 0).any() if entry.ndim == 1 else not np.ptp(entry, axis=0).any()
+    return None if nothing else entry
 
 
 def parse_binary(data: bytes) -> list[Entry]:
@@ -83,7 +120,9 @@ def parse_binary(data: bytes) -> list[Entry]:
 def parse_text(text: str) -> list[Entry]:
     """The entries of a text file; ValueError where a line is no code and no region."""
     entries: list[Entry] = []
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            raise ValueError(f"line {number} is empty")
         values = [float(field) for field in line.split(",")]
         if len(values) > 1:
             entries.append(_region(values))
@@ -109,10 +148,12 @@ class Sequence:
     """A sequence of a data set: its annotation, the size of its images in pixels, and where they lie."""
 
     name: str
-    truth: list[Region]
+    truth: list[Region | None]  # None: the target is absent
     width: int
     height: int
-    pattern: Path  # of the images' files, with %08d for the number
+    folder: Path
+    pattern: str  # of the images' files below it, such as color/%08d.jpg
+    first: int = 1  # number of the first image
 
     @classmethod
     def load(cls, folder: Path) -> Sequence:
@@ -121,16 +162,12 @@ class Sequence:
         Raises:
             InputError: a file is missing, damaged, or the two disagree on the length.
         """
-        path = folder / "groundtruth.txt"
-        truth: list[Region] = []
-        for frame, entry in enumerate(read_trajectory(path), start=1):
-            if isinstance(entry, int):
-                raise InputError(f"{path} gives no region in frame {frame}; these measures need one in each")
-            truth.append(entry)
-        if not truth:
-            raise InputError(f"{path} is empty")
+        folder = Path(folder)
         facts = _facts(folder / "sequence")
-        pattern = folder / facts.get("channels.color", "color/%08d.jpg")
+        truth = read_truth(folder / facts.get("groundtruth", "groundtruth.txt"))
+        pattern = _pattern(folder, facts)
+        # The toolkit counts from 1; other data count from 0, which is seen where the frames are there.
+        first = 0 if (folder / (pattern % 0)).is_file() and not (folder / (pattern % len(truth))).is_file() else 1
         try:
             length = int(facts.get("length", len(truth)))
             size = [int(facts[key]) for key in ("width", "height") if key in facts]
@@ -141,17 +178,32 @@ class Sequence:
         if length != len(truth):
             raise InputError(f"{folder}: `sequence` says {length} frames, groundtruth.txt has {len(truth)}")
         if len(size) < 2:
-            height, width = read_image(_frame(pattern, 0)).shape[:2]
+            height, width = read_image(folder / (pattern % first)).shape[:2]
             size = [width, height]
-        return cls(folder.name, truth, size[0], size[1], pattern)
+        if min(size) < 1:
+            raise InputError(f"{folder / 'sequence'} gives frames of {size[0]} x {size[1]} pixels")
+        return cls(folder.name, truth, size[0], size[1], folder, pattern, first)
 
     def frame(self, index: int) -> Path:
         """The file of an image, counted from 0; it need not be there."""
-        return _frame(self.pattern, index)
+        return self.folder / (self.pattern % (self.first + index))
 
 
-def _frame(pattern: Path, index: int) -> Path:
-    return Path(str(pattern).replace("%08d", f"{index + 1:08d}"))
+def _pattern(folder: Path, facts: dict[str, str]) -> str:
+    """How a sequence names its frames, as the toolkit takes it: those of colour, or of its first other channel."""
+    named = [facts[key] for key in ("channels.color", "channels.depth", "channels.ir") if key in facts]
+    pattern = named[0].replace("\\", "/") if named else "color/%08d.jpg"
+    if not named and not (folder / "sequence").is_file() and not (folder / "color").is_dir():
+        pattern = "%08d.jpg"  # of old, beside the ground truth
+    if not Path(pattern).suffix:
+        pattern = f"{pattern.rstrip('/')}/%08d.jpg"
+    try:
+        first, second = pattern % 1, pattern % 2
+    except (TypeError, ValueError):
+        first = second = pattern
+    if first == second:
+        raise InputError(f"{folder / 'sequence'} names frames {pattern!r}; a pattern such as color/%08d.jpg is meant")
+    return pattern
 
 
 def _facts(path: Path) -> dict[str, str]:

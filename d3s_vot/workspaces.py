@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import yaml
 
 from d3s_vot.errors import InputError
-from d3s_vot.stored import Sequence
+from d3s_vot.leftovers import is_leftover, without_leftovers
+from d3s_vot.stored import TRAJECTORIES, Sequence
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Stack:
     """What a workspace evaluates.
 
     Attributes:
-        supervised: name of the experiment with resets.
+        supervised: name of the experiment with resets; None where there is none.
         repetitions: of its runs.
         window: of the EAO, in frames; None where the stack asks for none.
         unsupervised: name of the experiment without resets; None where there is none.
@@ -26,7 +30,7 @@ class Stack:
             for it.
     """
 
-    supervised: str = "baseline"
+    supervised: str | None = "baseline"
     repetitions: int = 15
     window: tuple[int, int] | None = None
     unsupervised: str | None = "unsupervised"
@@ -58,6 +62,7 @@ class Workspace:
         Raises:
             InputError: a file is missing or damaged, or the stack is not known.
         """
+        root = Path(root)
         config = _yaml(root / "config.yaml")
         folder = root / str(config.get("sequences", "sequences"))
         listing = folder / "list.txt" if folder.is_dir() else folder
@@ -66,16 +71,32 @@ class Workspace:
                 f"there is no list of sequences {folder / 'list.txt'}; `vot evaluate --workspace {root} TRACKER` "
                 "downloads those of a stack, `d3s-vot sample` renders the sample ones"
             )
-        names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
+        try:
+            names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{listing} cannot be read as a list of sequences ({error})") from None
         if not names:
             raise InputError(f"{listing} lists no sequence")
         sequences = [Sequence.load(listing.parent / name) for name in names]
         return cls(root, _stack(root, str(config.get("stack", ""))), sequences)
 
     def trackers(self) -> list[str]:
-        """The names of all trackers with results."""
+        """The names of all trackers with results of the measured experiments; other folders are told of, and left."""
         folder = self.root / "results"
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        folders = without_leftovers(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        found = [path.name for path in folders if self._holds_results(path)]
+        strange = [path.name for path in folders if path.name not in found]
+        if strange:
+            log.warning("left out, without results of this workspace's experiments: %s", ", ".join(strange))
+        return found
+
+    def _holds_results(self, folder: Path) -> bool:
+        experiments = [name for name in (self.stack.supervised, self.stack.unsupervised) if name is not None]
+        return any(
+            path.suffix in TRAJECTORIES and not is_leftover(path.name)
+            for experiment in experiments
+            for path in (folder / experiment).glob("*/*_[0-9]*")
+        )
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -118,8 +139,11 @@ def _read_stack(path: Path, experiments: dict[str, Any]) -> Stack:
 
     supervised, baseline = first("supervised")
     unsupervised, free = first("unsupervised")
-    if supervised is None:
-        raise InputError(f"{path} has no experiment of type 'supervised', which A, R and EAO come from")
+    if supervised is None and unsupervised is None:
+        raise InputError(
+            f"{path} has no experiment of type 'supervised', which A, R and EAO come from, nor one of type "
+            "'unsupervised', which the AO comes from"
+        )
     scores = [a for a in baseline.get("analyses") or [] if a.get("type") == "supervised_eao_score"]
     return Stack(
         supervised=supervised,

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -483,3 +484,69 @@ def test_shared_sequences_as_otb(shared: Path, tmp_path: Path) -> None:
         ("David", "0300.jpg", 40),
         ("Jumping", "0001.jpg", 40),
     ]
+
+
+LEFTOVERS = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def litter(root: Path) -> None:
+    """What a Mac, Windows and Jupyter leave: beside each file, in each folder, and a second tree in the archive."""
+    for path in sorted(root.rglob("*")):
+        if path.is_dir():
+            for name in LEFTOVERS:
+                (path / name).write_bytes(b"\0\5\26\7")
+        else:
+            path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+            copy = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint{path.suffix}"
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(b"old")
+            there = root / "__MACOSX" / path.relative_to(root).with_name(f"._{path.name}")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.write_bytes(b"\0\5\26\7")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_leftovers_of_systems(name: str, tmp_path: Path) -> None:
+    names = write_layout(name, tmp_path, [moving_disc("disc", 5)])
+    before = open_boxset(name, tmp_path, names)
+    litter(tmp_path)
+    after = open_boxset(name, tmp_path, names)
+    assert [sequence.frames for sequence in after] == [sequence.frames for sequence in before]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.truth, new.truth)
+    assert check_frames(after) == []
+    if name not in ("otb50", "otb100", "uav123", "lasot"):  # which know more sequences
+        assert [sequence.name for sequence in open_boxset(name, tmp_path)] == names
+
+
+@pytest.mark.parametrize("line", ["NaN,NaN,NaN,NaN", "0,0,0,0", "10,20,0,5"])
+@pytest.mark.parametrize("name", ["otb100", "dtb70", "tcolor128"])
+def test_frames_without_a_target(name: str, line: str, tmp_path: Path) -> None:
+    """They are annotated in several ways, and count in none."""
+    (written,) = write_layout(name, tmp_path, [still("a", 5, 5)])
+    (path,) = [*tmp_path.rglob("groundtruth*.txt"), *tmp_path.rglob("*_gt.txt")]
+    lines = path.read_text().splitlines()
+    lines[2] = line.replace(",", "\t") if "\t" in lines[2] else line
+    path.write_text("\n".join(lines) + "\n")
+    (sequence,) = open_boxset(name, tmp_path, [written])
+    assert np.isnan(sequence.truth).all(axis=1).tolist() == [False, False, True, False, False]
+    assert check_frames([sequence]) == []
+
+
+def test_frames_that_change_their_size(tmp_path: Path) -> None:
+    """As two of GOT-10k's validation set do; another shape is another picture."""
+
+    def resize(width: int, height: int, folder: Path) -> None:
+        for number in range(6, 11):
+            write_frames(folder, [cv2.resize(GREY, (width, height))], first=number)
+
+    assert damaged("got10k-val", tmp_path / "smaller", partial(resize, 107, 80)) == []
+    assert damaged("got10k-val", tmp_path / "larger", partial(resize, 320, 240)) == []
+    (problem,) = damaged("got10k-val", tmp_path / "wider", partial(resize, 160, 100))
+    assert problem.startswith("frames in FOLDER must keep the size of the first, 160 x 120: 00000006.jpg is 160 x 100")
+
+
+def test_text_in_the_place_of_a_path_and_of_a_list(tmp_path: Path) -> None:
+    write_layout("dtb70", tmp_path, [still("car", 1, 1), still("cat", 1, 1)])
+    (sequence,) = open_boxset("dtb70", str(tmp_path), "car")  # type: ignore[arg-type]
+    assert sequence.name == "car"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_jobs import alive, wait_until
+from waiting import PATIENCE, alive, wait_until
 
 import d3s_vot
 from d3s_vot.errors import CheckpointError, InputError
@@ -21,6 +23,7 @@ from d3s_vot.evaluation.cluster import _slots
 from d3s_vot.evaluation.jobs import Failure, Place, Pool, run_jobs
 
 MEMORY = 80 << 20  # bytes of each node's object store
+LONGEST = 30  # characters of a folder: Ray puts sockets some 70 deeper, and the system allows 107
 
 
 def start(folder: Path, seconds: float, place: Place) -> Callable[[str], str]:
@@ -53,7 +56,16 @@ def pids(folder: Path) -> list[int]:
 def cluster() -> Iterator[Any]:
     """Two nodes of one CPU each; their processes get a stand-in for torch, which takes seconds to import."""
     pytest.importorskip("ray", reason="needs the package ray")
-    with tempfile.TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
+    places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if len(place) <= LONGEST]
+    usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
+    if not usable:
+        pytest.skip("Ray needs a folder for temporary files with a short path")
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", dir=usable[0]) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_TMPDIR", folder)  # in which it expects a folder that another part of it makes
+        (Path(folder) / "ray").mkdir()
         (Path(folder) / "torch.py").write_text("def set_num_threads(count): pass\n")
         paths = [Path(folder), Path(__file__).parent, Path(d3s_vot.__file__).parents[1]]
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
@@ -66,7 +78,8 @@ def cluster() -> Iterator[Any]:
             "health_check_failure_threshold": 4,
         }
         node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
-        nodes = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": folder, "_system_config": quick})
+        head = {**node, "temp_dir": f"{folder}/ray", "_system_config": quick}
+        nodes = Cluster(initialize_head=True, head_node_args=head)
         try:
             nodes.add_node(**node)
             yield nodes
@@ -105,6 +118,35 @@ def test_closing_the_iterator_ends_the_jobs(cluster: Any, tmp_path: Path) -> Non
     results.close()
     wait_until(lambda: not any(map(alive, pids(tmp_path))), "all ended")
     assert not (tmp_path / "job-b").exists()
+
+
+PROGRAM = """
+import sys
+from functools import partial
+from pathlib import Path
+from d3s_vot.evaluation.jobs import Pool, run_jobs
+from d3s_vot.interrupts import interruptible
+from test_cluster import start
+
+try:
+    with interruptible():
+        list(run_jobs(partial(start, Path(sys.argv[1]), 0), ["sleep-1", "sleep-2"], Pool(ray=sys.argv[2])))
+except KeyboardInterrupt:
+    sys.exit("interrupted")
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_is_told_to_end(cluster: Any, tmp_path: Path, kind: signal.Signals) -> None:
+    """Ray, which has a way of its own to end on SIGTERM, leaves it to the program; the jobs end with it."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    arguments = [sys.executable, str(tmp_path / "program.py"), str(tmp_path), cluster.address]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as program:
+        wait_until(lambda: (tmp_path / "job-sleep-1").exists(), "a job", program)
+        program.send_signal(kind)
+        _, said = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, said.splitlines()[-1:]) == (1, ["interrupted"])
+    wait_until(lambda: not any(map(alive, pids(tmp_path))), "all ended")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from d3s_vot.errors import InputError
 from d3s_vot.evaluation.benchmark import Network
 from d3s_vot.evaluation.davis import NAMES, DavisBenchmark
 from d3s_vot.evaluation.davis_data import encode_labels
+from d3s_vot.evaluation.davis_names import VALIDATION
 from d3s_vot.evaluation.davis_report import Score, score_objects
 from d3s_vot.evaluation.davis_tracking import ObjectTrackers, merge, track_davis
 from d3s_vot.evaluation.jobs import Failure, Pool, run_jobs
@@ -472,3 +473,94 @@ def test_a_moved_still_is_tracked(shared: Path, tracker: Tracker, tmp_path: Path
     overall = json.loads((tmp_path / "report/performance.json").read_text())["overall"]
     assert overall["J"] > 60
     assert overall["F"] > 30
+
+
+# --- folders as other repositories carry them ---
+
+
+@pytest.fixture
+def bare(packages: dict[int, Path], tmp_path: Path) -> Path:
+    """A copy of the package of 2017 without its lists."""
+    root = Path(shutil.copytree(packages[2017], tmp_path / "DAVIS"))
+    shutil.rmtree(root / "ImageSets")
+    return root
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_lists_all_folders_are_taken(bare: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    sequences = DavisBenchmark(name).open(bare.parent)
+    assert [(sequence.name, len(sequence)) for sequence in sequences] == [("lone", 4), ("pair", FRAMES)]
+    (said,) = caplog.messages
+    year = name[5:7]
+    assert said == f"{bare} has no ImageSets/20{year}/val.txt; taken are all 2 folders, not all of {name}"
+    assert [sequence.name for sequence in DavisBenchmark(name).open(bare, ["pair"])] == ["pair"]
+    with pytest.raises(InputError, match=f"{name} has no sequence pear; did you mean pair"):
+        DavisBenchmark(name).open(bare, ["pear"])
+
+
+@pytest.mark.parametrize(("name", "count"), [("davis16-val", 20), ("davis17-val", 30)])
+def test_without_lists_the_known_names_are_taken(
+    bare: Path, name: str, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the training set lies beside them, too."""
+    for folder in ("JPEGImages", "Annotations"):
+        for sequence in VALIDATION[name]:
+            (bare / folder / "480p" / sequence).symlink_to(bare / folder / "480p" / "lone")
+    found = DavisBenchmark(name).open(bare)
+    assert [sequence.name for sequence in found] == list(VALIDATION[name]) and len(found) == count
+    assert {len(sequence) for sequence in found} == {4}
+    assert caplog.messages[0].endswith(f"; taken are the {count} of {name}")
+
+
+def test_the_known_names() -> None:
+    assert [len(names) for names in VALIDATION.values()] == [20, 30]
+    assert all(sorted(names) == list(names) == list(dict.fromkeys(names)) for names in VALIDATION.values())
+    assert set(VALIDATION["davis16-val"]) < set(VALIDATION["davis17-val"])
+
+
+def test_without_the_folder_of_a_size(bare: Path) -> None:
+    for folder in ("JPEGImages", "Annotations"):
+        for sequence in ("pair", "lone"):
+            (bare / folder / "480p" / sequence).rename(bare / folder / sequence)
+        (bare / folder / "480p").rmdir()
+    sequence = DavisBenchmark("davis17-val").open(bare, ["pair"])[0]
+    assert sequence.frames[0] == bare / "JPEGImages" / "pair" / "00000.jpg"
+    assert DavisBenchmark("davis17-val").check([sequence]) == []
+
+
+def test_pictures_alone_are_no_data(bare: Path) -> None:
+    shutil.rmtree(bare / "Annotations")
+    with pytest.raises(InputError, match="give the folder DAVIS, or one with JPEGImages/480p and Annotations/480p"):
+        DavisBenchmark("davis17-val").open(bare)
+
+
+def test_leftovers_of_systems(package: Path) -> None:
+    benchmark = DavisBenchmark("davis17-val")
+    before = benchmark.open(package.parent)
+    for path in sorted(package.rglob("*")):
+        copy = package.parent / "__MACOSX" / path.relative_to(package.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+        if path.is_dir():
+            (path / ".DS_Store").write_bytes(b"\0")
+        else:
+            path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+    after = benchmark.open(package.parent)
+    assert [sequence.frames for sequence in after] == [sequence.frames for sequence in before]
+    assert benchmark.check(after) == []
+    shutil.rmtree(package / "ImageSets")
+    assert [sequence.name for sequence in benchmark.open(package.parent)] == ["lone", "pair"]
+
+
+def test_what_results_depend_on(package: Path) -> None:
+    """The first mask and the frames, but no later mask."""
+    benchmark = DavisBenchmark("davis17-val")
+    (sequence,) = benchmark.open(package, ["pair"])
+    before = benchmark.data(sequence)
+    sequence.annotations[1].write_bytes(sequence.annotations[2].read_bytes())
+    assert benchmark.data(sequence) == before
+    sequence.annotations[0].write_bytes(sequence.annotations[2].read_bytes())
+    after = benchmark.data(sequence)
+    assert after["frames"] == before["frames"] and after["first mask"] != before["first mask"]
+    sequence.frames[1].unlink()
+    assert benchmark.data(sequence)["frames"] != before["frames"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from got10k.experiments import ExperimentGOT10k
 from layouts import Video, moving_disc, write_layout
 from PIL import Image
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, alive, family, wait_until
 
 from d3s_vot import got10k_run
 from d3s_vot.base import Prediction, Tracker
@@ -27,7 +30,8 @@ from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation.benchmark import Network
 from d3s_vot.evaluation.boxes import BoxBenchmark, follow
 from d3s_vot.evaluation.jobs import Pool
-from d3s_vot.evaluation.run import run
+from d3s_vot.evaluation.run import report, run
+from d3s_vot.evaluation.store import Store
 from d3s_vot.got10k_run import D3STracker, main
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box
@@ -132,8 +136,8 @@ def test_same_files_and_figures_as_the_toolkit(val: Path, tracked: Path, tmp_pat
     }
     assert theirs == results(tracked)
     figures = experiment.report(["D3S"])["D3S"]["overall"]
-    report = json.loads((tracked / "got10k-val" / "report" / "performance.json").read_text())
-    assert report["overall"]["AO"] == pytest.approx(100 * figures["ao"], abs=1e-9)
+    written = json.loads((tracked / "got10k-val" / "report" / "performance.json").read_text())
+    assert written["overall"]["AO"] == pytest.approx(100 * figures["ao"], abs=1e-9)
 
 
 def test_two_workers_give_the_same_files(val: Path, tracked: Path, tmp_path: Path) -> None:
@@ -450,3 +454,118 @@ def test_thin_target_fails_its_sequence(
     text = capsys.readouterr().err
     assert "thin: " in text and "thinner than half a pixel" in text
     assert list(results(tmp_path / "runs")) == ["GOT-10k/D3S/fine/fine_001.txt"]
+
+
+@pytest.fixture
+def changed(val: Path, tmp_path: Path) -> Path:
+    """A copy of the data, to be changed after a run in `tmp_path / "runs"`."""
+    root = tmp_path / "copy"
+    shutil.copytree(val, root)
+    drift(val, tmp_path / "runs")
+    return root
+
+
+def test_a_copy_of_the_data_elsewhere_goes_on(changed: Path, tmp_path: Path) -> None:
+    before = results(tmp_path / "runs")
+    (tmp_path / "runs" / "got10k-val" / "results" / "GOT-10k" / "D3S" / "c" / "c_001.txt").unlink()
+    drift(changed, tmp_path / "runs")
+    assert results(tmp_path / "runs") == before
+
+
+def test_a_corrected_annotation_is_measured(
+    changed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Later boxes change no track, so the same results are measured again."""
+    path = changed / "val" / "b" / "groundtruth.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *["1,1,5,5"] * 5]) + "\n")
+    capsys.readouterr()
+    old = json.loads((tmp_path / "runs" / "got10k-val" / "report" / "performance.json").read_text())
+    drift(changed, tmp_path / "runs")
+    new = json.loads((tmp_path / "runs" / "got10k-val" / "report" / "performance.json").read_text())
+    assert new["per_sequence"]["b"]["AO"] < old["per_sequence"]["b"]["AO"]
+
+
+def test_another_first_box_or_frame_is_refused(changed: Path, tmp_path: Path) -> None:
+    """Nothing is lost, and once the sequence has no results it is tracked again."""
+    output = tmp_path / "runs"
+    before = results(output)
+    path = changed / "val" / "b" / "groundtruth.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(["11,12,31,31", *lines[1:]]) + "\n")
+    said = r"holds results of other data \(first box of b was .*, is 11,12,31,31\); remove those of these sequences"
+    with pytest.raises(InputError, match=said):
+        drift(changed, output)
+    with pytest.raises(InputError, match=said):
+        report(BoxBenchmark("got10k-val", drifter), changed, output)
+    assert results(output) == before
+    (output / "got10k-val" / "results" / "GOT-10k" / "D3S" / "b" / "b_001.txt").unlink()
+    drift(changed, output)
+    after = results(output)
+    assert after.pop("GOT-10k/D3S/b/b_001.txt").startswith(b"11.000,12.000,31.000,31.000\n")
+    before.pop("GOT-10k/D3S/b/b_001.txt")
+    assert after == before
+    frame = changed / "val" / "c" / "00000002.jpg"
+    Image.open(frame).save(frame, quality=30)
+    with pytest.raises(InputError, match=r"frames of c was \w+, is \w+"):
+        drift(changed, output)
+
+
+def test_two_runs_at_once(val: Path, tmp_path: Path) -> None:
+    """The second is refused before it touches anything, also where it would begin again, or report."""
+    drift(val, tmp_path)
+    before = results(tmp_path)
+    with Store(tmp_path / "got10k-val").locked():
+        for attempt in (drift, partial(drift, restart=True), partial(report, BoxBenchmark("got10k-val", drifter))):
+            with pytest.raises(InputError, match="another run is writing to"):
+                attempt(val, tmp_path)  # type: ignore[operator]
+    assert results(tmp_path) == before
+
+
+def test_text_in_the_place_of_paths(val: Path, tmp_path: Path) -> None:
+    drift(str(val), str(tmp_path), names="a")  # type: ignore[arg-type]
+    report(BoxBenchmark("got10k-val", drifter), str(val), str(tmp_path), names="a")  # type: ignore[arg-type]
+    assert list(results(tmp_path)) == ["GOT-10k/D3S/a/a_001.txt"]
+
+
+def test_frames_that_change_their_size(tmp_path: Path) -> None:
+    """Boxes are in the pixels of their own frames, as two of GOT-10k's validation set have them."""
+    video = moving_disc("disc", 8)
+    for index in range(4, 8):
+        video.frames[index] = cv2.resize(video.frames[index], (120, 90), interpolation=cv2.INTER_AREA)
+        video.boxes[index] = video.boxes[index] * 0.75
+    write_layout("got10k-val", tmp_path, [video])
+    assert main(["--dataset", "got10k-val", "--root", str(tmp_path), "--output", str(tmp_path / "runs")]) == 0
+    boxes = np.loadtxt(io.BytesIO(results(tmp_path / "runs")["GOT-10k/D3S/disc/disc_001.txt"]), delimiter=",")
+    assert np.abs(boxes - [1, 1, 0, 0] - video.boxes).max() < 6
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end(val: Path, tmp_path: Path, kind: signal.Signals, workers: int) -> None:
+    """What is done stands whole, nothing else does, nobody goes on, and the next run does the rest."""
+    log, output = tmp_path / "log", tmp_path / "runs"
+    command = ["--dataset", "got10k-val", "--root", str(val), "--output", str(output), "--workers", str(workers)]
+    text = (
+        "import sys, functools, test_got10k_run as t\n"
+        "t.got10k_run.BoxBenchmark = functools.partial(t.BoxBenchmark, load=t.drifter)\n"
+        "if __name__ == '__main__': sys.exit(t.main(sys.argv[1:]))"
+    )
+    environment = {**os.environ, "DRIFTER_LOG": str(log), "DRIFTER_HANGS": "3", "PYTHONPATH": str(TESTS)}
+    with subprocess.Popen(
+        [sys.executable, "-c", text, *command], env=environment, stderr=subprocess.PIPE, text=True, cwd=TESTS.parent
+    ) as program:
+        wait_until(lambda: log.exists() and len(log.read_text().split()) == 3, "the third sequence", program)
+        wait_until(lambda: len(results(output)) == 2, "the results of the others", program)
+        started = family(program.pid)
+        program.send_signal(kind)
+        _, said = program.communicate(timeout=PATIENCE)
+    told = "d3s_vot.got10k_run: interrupted; the same command goes on where it was"
+    assert (program.returncode, said.splitlines()[-1]) == (1, told)
+    wait_until(lambda: not any(map(alive, started)), "all ended")
+    assert not list(output.rglob("*.part"))
+    finished = results(output)
+    assert all(path.with_name(f"{path.parent.name}_time.txt").is_file() for path in output.rglob("*_001.txt"))
+    drift(val, output, pool=Pool(workers))
+    drift(val, tmp_path / "whole", pool=Pool(workers))
+    assert results(output) == results(tmp_path / "whole") and finished.items() < results(output).items()

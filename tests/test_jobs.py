@@ -151,13 +151,15 @@ import sys
 from functools import partial
 from pathlib import Path
 from d3s_vot.evaluation.jobs import Pool, run_jobs
+from d3s_vot.interrupts import interruptible
 from test_jobs import start
 
 if __name__ == "__main__":
     pool = Pool(workers=2, device="cpu")
     try:
-        for job, result in run_jobs(partial(start, Path(sys.argv[1])), ["sleep", "sleep"], pool):
-            print(job, result)
+        with interruptible():
+            for job, result in run_jobs(partial(start, Path(sys.argv[1])), ["sleep", "sleep"], pool):
+                print(job, result)
     except KeyboardInterrupt:
         sys.exit("interrupted")
 """
@@ -180,7 +182,11 @@ def launch(folder: Path, light_torch: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("early", [False, True], ids=["busy", "starting"])
-def test_ctrl_c_ends_all_without_a_word(tmp_path: Path, light_torch: Path, early: bool) -> None:
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_ends_all_without_a_word(
+    tmp_path: Path, light_torch: Path, early: bool, kind: signal.Signals
+) -> None:
+    """Ctrl-C and a closed terminal tell all processes of a group, `timeout` does, too."""
     program = launch(tmp_path, light_torch)
     if early:
         wait_until(lambda: len(family(program.pid)) >= 3, "two workers and the tracker of resources", program)
@@ -188,7 +194,7 @@ def test_ctrl_c_ends_all_without_a_word(tmp_path: Path, light_torch: Path, early
     else:
         wait_until(lambda: len(pids(tmp_path, "job-sleep-*")) == 2, "two jobs", program)
         workers = pids(tmp_path, "start-*")
-    os.killpg(program.pid, signal.SIGINT)
+    os.killpg(program.pid, kind)
     out, err = program.communicate(timeout=PATIENCE)
     assert (program.returncode, out, err) == (1, "", "interrupted\n")
     wait_until(lambda: not any(map(alive, workers)), "all ended")

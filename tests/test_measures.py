@@ -164,3 +164,19 @@ def test_vot2018_raw_results(shared: Path, name, accuracy, failures, robustness,
     assert round(measures.eao(papers, 100, 356, "papers"), 3) == eao
     ours = measures.accuracy(theirs), measures.robustness_toolkit(theirs), measures.eao(theirs, 100, 356)
     assert ours == pytest.approx(toolkits, abs=1e-5)
+
+
+def test_frames_without_a_target_do_not_count() -> None:
+    """Neither an overlap nor a reset in them: the rest is measured as if they were not there."""
+    there, gone = np.array([10.0, 10, 20, 20]), None
+    answers = [1, *[there] * 12, 2, *[0] * 4, 1, there, there]
+    truth = [*[there] * 11, gone, gone, gone, *[there] * 7]
+    (whole,) = [Run.compare(answers, truth, WIDTH, HEIGHT)]
+    assert whole.failures == 0 and measures.robustness_papers([[whole]]) == 0
+    assert whole.counted(1).tolist() == [1] * 12
+    (first, failed), (second, _) = whole.fragments("toolkit")
+    assert (len(first), failed, len(second)) == (10, False, 2) and first.all()
+    assert measures.accuracy([[whole]], "papers", burn_in=1) == 1
+    assert measures.eao_curve([[whole]], "papers")[1:11] == pytest.approx([1] * 10)
+    seen = Run.compare(answers, [there] * len(truth), WIDTH, HEIGHT)
+    assert seen.failures == 1 and seen.fragments("toolkit")[0][1]

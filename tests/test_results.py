@@ -237,3 +237,51 @@ def test_the_stack_of_the_repository() -> None:
 
 def test_workspace_lists_its_trackers() -> None:
     assert Workspace.load(toolkit.evaluated()).trackers() == ["StandIn"]
+
+
+def test_folders_that_are_no_trackers(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What Jupyter leaves, what people put aside, what a run has only begun."""
+    expected = table(workspace, [])
+    folder = workspace / "results"
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "__MACOSX" / "baseline" / "cat").mkdir(parents=True)
+    shutil.copytree(folder / "StandIn", folder / "old" / "StandIn")
+    (folder / "Begun" / "baseline" / "cat").mkdir(parents=True)
+    (folder / "Begun" / "baseline" / "cat" / ".cat_001.bin.0123abcd.part").write_bytes(b"half")
+    (folder / "notes.txt").write_text("by hand")
+    assert table(workspace, []) == expected
+    (text,) = {record.getMessage() for record in caplog.records}
+    assert text == "left out, without results of this workspace's experiments: Begun, old"
+    with pytest.raises(InputError, match="the results of Begun are incomplete"):
+        table(workspace, ["Begun"])
+
+
+def test_a_stack_without_resets(workspace: Path) -> None:
+    """Long videos are run without: the AO is what there is."""
+    with_resets = table(workspace, [])[0]
+    (workspace / "stack.yaml").write_text("experiments:\n  unsupervised: {type: unsupervised, repetitions: 1}\n")
+    shutil.rmtree(workspace / "results" / "StandIn" / "baseline")
+    row = table(workspace, [])[0]
+    same = {name: getattr(with_resets, name) for name in ("ao", "ao_toolkit", "fps")}
+    assert row == Row("StandIn", repetitions=1, **same)
+
+
+def test_an_absent_target_does_not_count(workspace: Path) -> None:
+    """The AO of the other frames is as before; nothing of it is a failure."""
+    folder = workspace / "sequences" / "cup"
+    folder.unlink()
+    shutil.copytree(toolkit.sample() / "cup", folder)
+    whole = Workspace.load(workspace)
+    expected = table(workspace, [])[0]
+    lines = (folder / "groundtruth.txt").read_text().splitlines()
+    lines[20] = lines[21] = ",".join(["NaN"] * lines[0].count(",")) + ",NaN"
+    (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+    absent = [region is None for region in Workspace.load(workspace).sequences[2].truth]
+    assert np.flatnonzero(absent).tolist() == [20, 21] and len(whole.sequences[2].truth) == len(absent)
+    row = table(workspace, [])[0]
+    assert row.failures == expected.failures and row.a is not None and expected.a is not None
+    assert row.ao != expected.ao and abs(row.a - expected.a) < 0.05
+
+
+def test_text_in_the_place_of_a_path(workspace: Path) -> None:
+    assert table(str(workspace), []) == table(workspace, ["StandIn", "StandIn"])  # type: ignore[arg-type]

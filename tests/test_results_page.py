@@ -254,3 +254,21 @@ def test_quality_falls_until_the_pictures_fit() -> None:
 
     sizes = [sum(len(shot.data) for shot in strip(moments, read, limit)) for limit in (10**6, 80_000, 1)]
     assert sizes[0] > sizes[1] > sizes[2] and sizes[1] * 3 / 4 < 80_000
+
+
+def test_frames_named_by_the_sequence_and_a_stack_without_resets(tmp_path: Path) -> None:
+    """One's own data: other names of the frames, no size, an absent target, one experiment."""
+    frames, results = tmp_path / "sequences" / "a" / "color", tmp_path / "results" / "T" / "free" / "a"
+    frames.mkdir(parents=True)
+    results.mkdir(parents=True)
+    (tmp_path / "config.yaml").write_text("stack: ./stack.yaml\nsequences: ./sequences\n")
+    (tmp_path / "stack.yaml").write_text("experiments:\n  free: {type: unsupervised, repetitions: 1}\n")
+    (tmp_path / "sequences" / "list.txt").write_text("a\n")
+    for number in range(1, 13):
+        cv2.imwrite(str(frames / f"f{number:04d}.png"), np.full((120, 160, 3), 90 + number, np.uint8))
+    (frames.parent / "groundtruth.txt").write_text("41,41,30,24\n" * 10 + "0,0,0,0\n" * 2)
+    (frames.parent / "sequence").write_text("channels.color=color/f%04d.png\n")
+    (results / "a_001.txt").write_text("1\n" + "42,42,30,24\n" * 11)
+    page = page_of(tmp_path)
+    assert [str(a["alt"]) for a in page.all("img")] == ["a, frame 1: start", "a, frame 6: worst overlap, as in 8 more"]
+    assert "None" not in page.text

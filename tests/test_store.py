@@ -167,3 +167,43 @@ def test_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert (store.results / "cat.txt").read_bytes() == b"old" and not list(tmp_path.rglob(".*.part"))
     with pytest.raises(InputError, match="No space left"):
         begun(tmp_path)
+
+
+def of_data(first: str, **data: str) -> Manifest:
+    return Manifest(SETTINGS, {}, {"cat": 50, "dog": 70}, {"cat": {"first box": first, **data}})
+
+
+def test_other_data_do_not_mix(tmp_path: Path) -> None:
+    """Results stay until their sequence is seen to have none, which then takes its new data."""
+    store = Store(tmp_path)
+    with store.locked():
+        store.begin(of_data("1,2,3,4", frames="ab"))
+        store.begin(of_data("1,2,3,4", frames="ab"))
+        before = (tmp_path / "manifest.json").read_bytes()
+        for other, said in ((of_data("1,2,3,9"), "first box of cat was 1,2,3,4, is 1,2,3,9"),
+                            (of_data("1,2,3,4", frames="cd"), "frames of cat was ab, is cd")):  # fmt: skip
+            with pytest.raises(InputError, match=rf"holds results of other data \({said}\); remove those of these seq"):
+                store.begin(other)
+            with pytest.raises(InputError, match=said):
+                store.agree_on_data(other.data)
+        assert (tmp_path / "manifest.json").read_bytes() == before
+        store.begin(of_data("1,2,3,9", frames="ab"), again=["cat"])
+        store.agree_on_data({"cat": {"first box": "1,2,3,9"}, "dog": {"first box": "5,6,7,8"}})
+
+
+def test_nothing_is_known_of_the_data_of_earlier_versions(tmp_path: Path) -> None:
+    store = begun(tmp_path)
+    text = json.loads((tmp_path / "manifest.json").read_text())
+    del text["data"]
+    (tmp_path / "manifest.json").write_text(json.dumps(text))
+    with store.locked():
+        store.begin(of_data("1,2,3,4"))
+    with store.locked(), pytest.raises(InputError, match="first box of cat was 1,2,3,4, is 0"):
+        store.begin(of_data("0"))
+
+
+def test_a_sequence_that_lost_its_results_may_have_other_frames(tmp_path: Path) -> None:
+    store = begun(tmp_path)
+    with store.locked():
+        store.begin(manifest({"cat": 49}), again=["cat"])
+    assert json.loads((tmp_path / "manifest.json").read_text())["sequences"] == {"cat": 49, "dog": 70}

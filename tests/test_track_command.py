@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import csv
 import json
 import os

@@ -351,3 +351,79 @@ def test_without_the_toolkit(workspace: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "vot", None)
     with pytest.raises(InputError, match=r"pip install d3s-vot\[vot\]"):
         evaluate(workspace, ["StandIn"])
+
+
+def test_an_absent_target(workspace: Path, batches: list[Batch]) -> None:
+    """It is told before the first frame where a tracker would be started again; without resets it does no harm."""
+    folder = own_frames(workspace, "cup")
+    lines = (folder / "groundtruth.txt").read_text().splitlines()
+    for absent in ("NaN,NaN,NaN,NaN", "0,0,0,0", "0"):
+        lines[6] = lines[8] = absent
+        (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+        with pytest.raises(InputError, match="cup: its target is absent in frame 7, 9, where baseline would count"):
+            evaluate(workspace, ["StandIn"])
+        assert not batches
+        evaluate(workspace, ["StandIn"], experiments=["unsupervised"])
+        assert len(batches.pop()[0]) == 3
+    lines[0] = "NaN,NaN,NaN,NaN"
+    (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"cup: .*groundtruth\.txt gives no target in the first frame"):
+        evaluate(workspace, ["StandIn"], experiments=["unsupervised"])
+
+
+def test_a_length_that_no_sequence_has(workspace: Path, batches: list[Batch]) -> None:
+    folder = own_frames(workspace, "cup")
+    (folder / "sequence").write_text("length=99999999999999\n")
+    with pytest.raises(InputError, match="cup: `sequence` says that there are 99999999999999 frames"):
+        evaluate(workspace, ["StandIn"])
+    assert not batches
+
+
+def test_text_in_the_place_of_a_path_and_of_lists(workspace: Path, batches: list[Batch]) -> None:
+    evaluate(str(workspace), "StandIn", experiments="unsupervised")  # type: ignore[arg-type]
+    assert [job.tracker for job in batches[0][0]] == ["StandIn"] * 3
+
+
+def test_results_of_other_data_or_settings(
+    workspace: Path, batches: list[Batch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are not gone on with; the sentence says what differs. Sequences without results may change."""
+    shutil.copytree(toolkit.evaluated() / "results" / "StandIn", workspace / "results" / "StandIn")
+    shutil.rmtree(workspace / "results" / "StandIn" / "baseline" / "cat")
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"1")
+    monkeypatch.setenv("D3S_VOT_WEIGHTS", str(weights))
+    evaluate(workspace, ["StandIn"])  # of `vot evaluate` nothing is known
+    known = (workspace / "results" / ".StandIn.baseline.json").read_bytes()
+    evaluate(workspace, ["StandIn"])
+
+    def refused(words: str) -> None:
+        batches.clear()
+        with pytest.raises(InputError, match=words):
+            evaluate(workspace, ["StandIn"])
+        assert not batches and (workspace / "results" / ".StandIn.baseline.json").read_bytes() == known
+
+    weights.write_bytes(b"2")
+    refused(r"other settings \(content of D3S_VOT_WEIGHTS was .*; remove .*results/StandIn/baseline to run all again")
+    weights.write_bytes(b"1")
+    monkeypatch.setenv("D3S_VOT_RULES", "published")
+    refused("D3S_VOT_RULES was None, is published")
+    monkeypatch.delenv("D3S_VOT_RULES")
+    stack = (workspace / "stack.yaml").read_text()
+    (workspace / "stack.yaml").write_text(stack.replace("skip_initialize: 5", "skip_initialize: 3"))
+    refused("experiment skip_initialize was 5, is 3")
+    (workspace / "stack.yaml").write_text(stack)
+    folder = own_frames(workspace, "cup")
+    lines = (folder / "groundtruth.txt").read_text().splitlines()
+    (folder / "groundtruth.txt").write_text("\n".join([*lines[:-1], lines[0]]) + "\n")
+    refused("holds results of other data .ground truth of cup was .*; remove those of these sequences, or remove ")
+    for experiment in ("baseline", "unsupervised"):
+        shutil.rmtree(workspace / "results" / "StandIn" / experiment / "cup")
+    batches.clear()
+    evaluate(workspace, ["StandIn"])
+    assert {(job.experiment, job.sequence) for job in batches[0][0]} == {
+        ("baseline", "cat"),
+        ("baseline", "cup"),
+        ("unsupervised", "cup"),
+    }
+    assert Workspace.load(workspace).trackers() == ["StandIn"]

@@ -60,6 +60,10 @@ class Benchmark(ABC, Generic[V, R]):
         """Everything that is wrong with the files, a sentence each; `seen` is called after each sequence."""
 
     @abstractmethod
+    def data(self, sequence: V) -> dict[str, str]:
+        """What of a sequence's files its results depend on, by what it is called: first region and frames."""
+
+    @abstractmethod
     def worker(self, network: Network) -> Callable[[Place], Callable[[V], R]]:
         """What `run_jobs` starts its workers with; picklable."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d3s_vot.base import Tracker
+from d3s_vot.evaluation import identity
 from d3s_vot.evaluation.benchmark import Benchmark, Network
 from d3s_vot.evaluation.boxsets import check_frames, open_boxset
 from d3s_vot.evaluation.jobs import Place
@@ -69,10 +70,10 @@ def follow(
             found = tracker.track(image).region.box
         else:
             x, y, w, h = box.tolist()
-            tracker.initialize(image, Box(x - origin, y - origin, w, h))
+            tracker.initialize(image, Box.counted_from(origin, x, y, w, h))
         seconds.append(time.perf_counter() - started)
         if boxes:
-            box = np.array([found.x + origin, found.y + origin, found.w, found.h])
+            box = np.array(found.count_from(origin))
         boxes.append(box)
         if seen is not None:
             seen(image, box)
@@ -105,6 +106,11 @@ class BoxBenchmark(Benchmark[Sequence, Track]):
     def check(self, sequences: list[Sequence], seen: Callable[[Sequence], None] = lambda _: None) -> list[str]:
         """See `Benchmark.check`."""
         return check_frames(sequences, seen)
+
+    def data(self, sequence: Sequence) -> dict[str, str]:
+        """See `Benchmark.data`; later boxes are for the report alone."""
+        first = ",".join(f"{value:.10g}" for value in sequence.truth[0].tolist())
+        return {"first box": first, "frames": identity.of_frames(sequence.frames)}
 
     def worker(self, network: Network) -> Callable[[Place], Callable[[Sequence], Track]]:
         """See `Benchmark.worker`."""

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import check_frames, some
 from d3s_vot.evaluation.sequences import Sequence
+from d3s_vot.leftovers import is_leftover
 
 __all__ = ["NAMES", "check_frames", "open_boxset"]
 
@@ -62,6 +63,7 @@ def open_boxset(name: str, root: Path, names: Collection[str] | None = None) -> 
         InputError: this is not the data set's folder, a sequence is missing, there is none of that name, or an
             annotation cannot be read.
     """
+    root, names = Path(root), {names} if isinstance(names, str) else names
     if name not in _SETS:
         raise InputError(f"there is no data set {name!r}; known: {', '.join(NAMES)}")
     if not root.is_dir():
@@ -133,7 +135,8 @@ def _read(dataset: Any, index: int, meta: bool) -> Sequence:
         frames, truth = frame.f_locals["img_files"], frame.f_locals["anno"]  # what it was about to return
     sequence = Sequence(dataset.seq_names[index], tuple(map(Path, frames)), _boxes(truth, path))
     if not meta:
-        return sequence
+        sequence.truth[(sequence.truth[:, 2:] <= 0).any(axis=1) & (np.arange(len(sequence.truth)) > 0)] = np.nan
+        return sequence  # without those in which the target has no size, since it is absent
     try:
         facts = dataset._fetch_meta(dataset.seq_dirs[index])
         width, height = map(int, ast.literal_eval(facts["resolution"]))
@@ -154,6 +157,12 @@ def _boxes(truth: ArrayLike, path: Path) -> NDArray[np.float64]:
         return rows.astype(np.float64).reshape(len(rows), 4)
     except ValueError:
         raise InputError(f"the annotation {path} must have four numbers for each frame") from None
+
+
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """What fits a pattern, sorted, in whose path below the folder nothing is a leftover."""
+    paths = folder.glob(pattern)
+    return sorted(path for path in paths if not any(map(is_leftover, path.relative_to(folder).parts)))
 
 
 def _numbers(path: Path) -> NDArray[np.float64]:
@@ -190,29 +199,29 @@ def _uav123(root: Path) -> _Found:
 
 
 def _nfs30(root: Path) -> _Found:
-    return _through(_toolkit(root).NfS(str(root), 30), sorted(path.parent.name for path in root.glob("*/30")))
+    return _through(_toolkit(root).NfS(str(root), 30), [path.parent.name for path in _listed(root, "*/30")])
 
 
 def _tcolor128(root: Path) -> _Found:
-    for folder in sorted({path.parent for path in root.glob("*/*_gt.txt")}):
-        ranges = [path.read_text("utf-8", "replace") for path in folder.glob("*_frames.txt")]
+    for folder in sorted({path.parent for path in _listed(root, "*/*_gt.txt")}):
+        ranges = [path.read_text("utf-8", "replace") for path in _listed(folder, "*_frames.txt")]
         if len(ranges) != 1 or not re.match(r"\s*\d+\s*,\s*\d+\s*$", ranges[0]):
             raise InputError(f"{folder} needs a file *_frames.txt with its first and its last frame, such as 1,100")
     dataset = _toolkit(root).TColor128(str(root), download=False)
-    return _through(dataset, sorted(path.parent.name for path in root.glob("*/img")))
+    return _through(dataset, [path.parent.name for path in _listed(root, "*/img")])
 
 
 def _dtb70(root: Path) -> _Found:
-    return _through(_toolkit(root).DTB70(str(root)), sorted(path.parent.name for path in root.glob("*/img")))
+    return _through(_toolkit(root).DTB70(str(root)), [path.parent.name for path in _listed(root, "*/img")])
 
 
 def _trackingnet(root: Path) -> _Found:
-    annotations = {path.stem: path for path in sorted((root / "TEST" / "anno").glob("*.txt"))}
-    folders = {path.name: path for path in sorted((root / "TEST" / "frames").glob("*")) if path.is_dir()}
+    annotations = {path.stem: path for path in _listed(root / "TEST" / "anno", "*.txt")}
+    folders = {path.name: path for path in _listed(root / "TEST" / "frames", "*") if path.is_dir()}
 
     def read(name: str) -> Sequence:
         # Names are not padded with zeros; one that is no number is found by `check_frames`.
-        frames = sorted(folders[name].glob("*.jpg"), key=lambda path: (len(path.stem), path.stem))
+        frames = sorted(_listed(folders[name], "*.jpg"), key=lambda path: (len(path.stem), path.stem))
         truth = _boxes(_numbers(annotations[name]), annotations[name])
         # Counted from 0: the boxes are parts of the frame's width and height, as YouTube-BB has them, times these.
         return Sequence(name, tuple(frames), truth, origin=0)
@@ -235,7 +244,7 @@ def _lasot(root: Path) -> _Found:
         if any(len(flags) != len(truth) for flags in absent):
             raise InputError(f"{path} has {len(truth)} boxes; full_occlusion.txt or out_of_view.txt beside it has not")
         truth[np.any(absent, axis=0)] = np.nan
-        return Sequence(name, tuple(sorted((folder / "img").glob("*.jpg"))), truth)
+        return Sequence(name, tuple(_listed(folder / "img", "*.jpg")), truth)
 
     there = [name for name in listed if (folders[name] / "img").is_dir()]
     return _Found({name: partial(read, name) for name in there}, sorted(set(listed) - set(there)))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
@@ -75,6 +77,7 @@ def run_on_cluster(start: Start[J, R], jobs: Sequence[J], address: str, pool: Po
 
 def _connect(address: str) -> ModuleType:
     os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
+    handler = signal.getsignal(signal.SIGTERM)  # which Ray replaces by one of its own as it is imported
     try:
         import ray
     except ImportError as error:
@@ -86,6 +89,9 @@ def _connect(address: str) -> ModuleType:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, OverflowError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster can be used at {address}: {error}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) != handler:
+            signal.signal(signal.SIGTERM, handler)
     return ray
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from d3s_vot.errors import InputError
+from d3s_vot.evaluation import identity
 from d3s_vot.evaluation.benchmark import Benchmark, Network
 from d3s_vot.evaluation.davis_data import LISTS, DavisSequence, check_sequence, open_davis
 from d3s_vot.evaluation.davis_report import write_report
@@ -52,6 +53,11 @@ class DavisBenchmark(Benchmark[DavisSequence, DavisTrack]):
             problems += check_sequence(sequence)
             seen(sequence)
         return problems
+
+    def data(self, sequence: DavisSequence) -> dict[str, str]:
+        """See `Benchmark.data`; later masks are for the report alone."""
+        first = identity.of_file(sequence.annotations[0]) if sequence.annotations else ""
+        return {"first mask": first, "frames": identity.of_frames(sequence.frames)}
 
     def worker(self, network: Network) -> Callable[[Place], Callable[[DavisSequence], DavisTrack]]:
         """See `Benchmark.worker`."""

@@ -4,12 +4,16 @@
     DAVIS/Annotations/480p/SEQ/00000.png    2016: 0 and 255; 2017: the objects' numbers, 1 to N, and 255 for "void"
     DAVIS/ImageSets/480p/val.txt            2016: the two paths of a frame a line
     DAVIS/ImageSets/{2016,2017}/val.txt     2017: a name a line
+
+Without ImageSets, as many copies are, the names come from `davis_names`; without some of these, from the folders. The
+folder 480p may be missing, too.
 """
 
 from __future__ import annotations
 
 import difflib
 import io
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +26,18 @@ from PIL import Image
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import picture_size, some
 from d3s_vot.labels import VOID, Labels, objects_in, read_labels, voc_palette
+from d3s_vot.evaluation.davis_names import VALIDATION
+from d3s_vot.labels import VOID, Labels, objects_in, read_labels, voc_palette
+from d3s_vot.leftovers import is_leftover, without_leftovers
+
+log = logging.getLogger(__name__)
 
 LISTS = {
     "davis16-val": ("ImageSets/480p/val.txt", "ImageSets/2016/val.txt"),
     "davis17-val": ("ImageSets/2017/val.txt",),
 }
 PICTURES, MASKS = "JPEGImages/480p", "Annotations/480p"
+BARE_PICTURES, BARE_MASKS = "JPEGImages", "Annotations"
 
 
 @dataclass(frozen=True)
@@ -98,26 +108,66 @@ def open_davis(name: str, root: Path, names: Collection[str] | None = None) -> l
     Raises:
         InputError: this is not the data set, or there is no sequence of that name.
     """
+    root, names = Path(root), {names} if isinstance(names, str) else names
     listing = _find_list(name, root)
-    folder = listing.parents[2]
-    if not (folder / PICTURES).is_dir():
-        raise InputError(f"{folder} has no folder {PICTURES}; get the package of DAVIS in 480p")
-    stems = _read_list(listing)
+    if listing is not None:
+        folder = listing.parents[2]
+        if not _places(folder)[0].is_dir():
+            raise InputError(f"{folder} has no folder {PICTURES}; get the package of DAVIS in 480p")
+        stems = _read_list(listing)
+    else:
+        folder, stems = _find_folders(name, root)
+    pictures, masks = _places(folder)
     for wanted in names or ():
         if wanted not in stems:
             close = difflib.get_close_matches(wanted, stems, 3)
-            advice = f"did you mean {', '.join(close)}" if close else f"{listing} lists them"
+            advice = f"did you mean {', '.join(close)}" if close else f"{listing or pictures} lists them"
             raise InputError(f"{name} has no sequence {wanted}; {advice}")
     chosen = [sequence for sequence in stems if names is None or sequence in names]
-    return [_sequence(folder, sequence, stems[sequence], name == "davis16-val") for sequence in chosen]
+    joined = name == "davis16-val"
+    return [_sequence(pictures / sequence, masks / sequence, stems[sequence], joined) for sequence in chosen]
 
 
-def _find_list(name: str, root: Path) -> Path:
-    """The list of the sequences, under `root` or one of its folders."""
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, without leftovers."""
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir())
+        return without_leftovers(path for path in folder.iterdir() if path.is_dir())
     except OSError as error:
-        raise InputError(f"{root} cannot be opened as a folder: {error.strerror}; give the folder DAVIS") from None
+        raise InputError(f"{folder} cannot be opened as a folder: {error.strerror}; give the folder DAVIS") from None
+
+
+def _places(folder: Path) -> tuple[Path, Path]:
+    """The folders of pictures and of masks of a data set."""
+    with_size = (folder / PICTURES).is_dir() or not any(without_leftovers((folder / BARE_PICTURES).glob("*/*.jpg")))
+    return (folder / PICTURES, folder / MASKS) if with_size else (folder / BARE_PICTURES, folder / BARE_MASKS)
+
+
+def _find_folders(name: str, root: Path) -> tuple[Path, dict[str, set[str]]]:
+    """A data set without lists: its folder, and the names of the sequences; no frames are listed."""
+    for level in [root], _folders(root):
+        found = [folder for folder in level if all(place.is_dir() for place in _places(folder))]
+        if len(found) > 1:
+            raise InputError(f"{root} holds several data sets, such as {found[0]} and {found[1]}; give one's folder")
+        if found:
+            there = {path.name for path in _folders(_places(found[0])[1])}
+            known = set(VALIDATION[name]) <= there
+            names = VALIDATION[name] if known else sorted(there)
+            what = f"the {len(names)} of {name}" if known else f"all {len(names)} folders, not all of {name}"
+            log.warning("%s has no %s; taken are %s", found[0], LISTS[name][-1], what)
+            return found[0], {sequence: set() for sequence in names}
+    raise InputError(
+        f"{root} is not the data of {name}: there is no {' or '.join(LISTS[name])}; give the folder DAVIS, or one with "
+        f"{PICTURES} and {MASKS}"
+    )
+
+
+def _find_list(name: str, root: Path) -> Path | None:
+    """The list of the sequences, under `root` or one of its folders; None: there is no list of any year.
+
+    Raises:
+        InputError: there are several, or that of another year alone.
+    """
+    folders = _folders(root)
     for level in [root], folders:
         every = [[folder / part for part in LISTS[name] if (folder / part).is_file()] for folder in level]
         found = [lists[0] for lists in every if lists]
@@ -125,9 +175,12 @@ def _find_list(name: str, root: Path) -> Path:
             raise InputError(f"{root} holds several data sets, such as {found[0]} and {found[1]}; give one's folder")
         if found:
             return found[0]
-    older = name == "davis17-val" and any((folder / LISTS["davis16-val"][0]).is_file() for folder in (root, *folders))
-    remark = "this is the package of 2016, which does not tell objects apart" if older else "give the folder DAVIS"
-    raise InputError(f"{root} is not the data of {name}: there is no {' or '.join(LISTS[name])}; {remark}")
+    if name == "davis17-val" and any((folder / LISTS["davis16-val"][0]).is_file() for folder in (root, *folders)):
+        raise InputError(
+            f"{root} is not the data of {name}: there is no {' or '.join(LISTS[name])}; this is the package of 2016, "
+            "which does not tell objects apart"
+        )
+    return None
 
 
 def _read_list(path: Path) -> dict[str, set[str]]:
@@ -147,13 +200,12 @@ def _read_list(path: Path) -> dict[str, set[str]]:
     return stems
 
 
-def _sequence(folder: Path, name: str, listed: set[str], joined: bool) -> DavisSequence:
+def _sequence(pictures: Path, masks: Path, listed: set[str], joined: bool) -> DavisSequence:
     """All frames of which the list, a picture or a mask knows."""
-    pictures, masks = folder / PICTURES / name, folder / MASKS / name
     files = [*pictures.glob("*.jpg"), *masks.glob("*.png")]
-    stems = sorted(listed | {path.stem for path in files if not path.name.startswith(".")})
+    stems = sorted(listed | {path.stem for path in files if not is_leftover(path.name)})
     return DavisSequence(
-        name,
+        pictures.name,
         tuple(pictures / f"{stem}.jpg" for stem in stems),
         tuple(masks / f"{stem}.png" for stem in stems),
         joined,

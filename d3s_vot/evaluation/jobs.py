@@ -27,6 +27,7 @@ import cv2
 
 import d3s_vot
 from d3s_vot.errors import D3SError, InputError
+from d3s_vot.interrupts import uninterrupted
 
 J = TypeVar("J")  # a job
 R = TypeVar("R")  # its result
@@ -101,9 +102,9 @@ Start = Callable[[Place], Callable[[J], R]]  # makes a worker: loads the network
 def run_jobs(start: Start[J, R], jobs: Sequence[J], pool: Pool) -> Generator[tuple[J, R | Failure], None, None]:
     """Run independent jobs; few are handed out ahead, in their order, and each result is yielded once.
 
-    Closing the iterator, or an exception such as Ctrl-C in it, ends all workers at once. A job whose worker was
-    killed is tried once more on a fresh one (on Ray three times); one that raised an exception is not. Anything
-    that crosses to another process must be picklable: `start` (a function of a module, or a partial of one),
+    Closing the iterator, or an exception such as of Ctrl-C or SIGTERM in it, ends all workers at once. A job whose
+    worker was killed is tried once more on a fresh one (on Ray three times); one that raised an exception is not.
+    Anything that crosses to another process must be picklable: `start` (a function of a module, or a partial of one),
     jobs and results. Arrays in the results may be read-only.
 
     Args:
@@ -209,18 +210,15 @@ def _follow_parent() -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Processes started here never see Ctrl-C, which comes to all at once; this one sees it a moment later."""
-    resource_tracker.ensure_running()  # it would lift the mask when the first process is started
-    held = []
-    handler = signal.signal(signal.SIGINT, lambda *_: held.append(True))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which a new process inherits
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-        if held:
-            signal.raise_signal(signal.SIGINT)
+    """Processes started here never see Ctrl-C and closed terminals, which come to all at once; this one does later."""
+    with uninterrupted():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # which new processes inherit
+        try:
+            resource_tracker.ensure_running()  # it has a way of its own with Ctrl-C, and would lift the mask of it
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Worker:

@@ -27,6 +27,7 @@ from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation.benchmark import Benchmark, Network, R, V
 from d3s_vot.evaluation.jobs import Failure, Pool, run_jobs
 from d3s_vot.evaluation.store import Manifest, Store
+from d3s_vot.interrupts import uninterrupted
 from d3s_vot.model import choose_device, choose_rules
 from d3s_vot.progress import Progress
 from d3s_vot.weights import MODELS, find_weights, load_checkpoint
@@ -63,6 +64,7 @@ def run(
         D3SError: sequences failed; the others are finished.
     """
     check_name(tracker)
+    root, output = Path(root), Path(output)
     network, pool = portable(network or Network()), pool or Pool()
     sequences = benchmark.open(root.absolute(), names)
     store = Store(output / benchmark.name)
@@ -71,12 +73,14 @@ def run(
         {"data set": benchmark.name, **settings},
         {"root": str(root.absolute()), **information},
         {sequence.name: len(sequence) for sequence in sequences},
+        {sequence.name: benchmark.data(sequence) for sequence in sequences},
     )
     with store.locked():
-        store.agree(manifest, restart)
         left = [s for s in sequences if restart or not store.finished(benchmark.paths(tracker, s))]
+        again = [sequence.name for sequence in left]
+        store.agree(manifest, restart, again)
         check(benchmark, left, root)
-        store.begin(manifest, restart)
+        store.begin(manifest, restart, again)
         failures = _track(benchmark, sequences, left, store, tracker, network, pool)
         if failures:
             show(f"{name}: {reason}" for name, reason in failures)
@@ -101,6 +105,7 @@ def report(
         InputError: results are missing or damaged, or as in `run`.
     """
     check_name(tracker)
+    root, output = Path(root), Path(output)
     sequences = benchmark.open(root.absolute(), names)
     store = Store(output / benchmark.name)
     missing = [s.name for s in sequences if not store.finished(benchmark.paths(tracker, s))]
@@ -111,6 +116,7 @@ def report(
             "them first, or pick others with --sequences"
         )
     with store.locked():
+        store.agree_on_data({sequence.name: benchmark.data(sequence) for sequence in sequences})
         _conclude(benchmark, sequences, store, tracker, names is None)
 
 
@@ -163,7 +169,7 @@ def portable(network: Network) -> Network:
     return replace(
         network,
         weights=network.weights if packaged else str(path.absolute()),
-        trunk=None if network.trunk is None else network.trunk.absolute(),
+        trunk=None if network.trunk is None else Path(network.trunk).absolute(),
     )
 
 
@@ -250,7 +256,8 @@ def _track(
                 failures.append((sequence.name, result.reason))
                 progress.note(f"{sequence.name} failed: {result.reason}")
             else:
-                store.write(benchmark.files(tracker, sequence, result))
+                with uninterrupted():  # a sequence has all its files or none
+                    store.write(benchmark.files(tracker, sequence, result))
             progress.advance(len(sequence), sequence.name)
     return failures
 

@@ -15,9 +15,9 @@ import errno
 import fcntl
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ class Manifest:
         settings: all that results depend on, JSON values by name; a later run must have the same.
         information: good to know, and free to change: paths, dates, the machine.
         sequences: frames of each, by name; a later run may add others.
+        data: what of each sequence's files its results depend on, by name; see `Benchmark.data`.
     """
 
     settings: dict[str, Any]
     information: dict[str, Any]
     sequences: dict[str, int]
+    data: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def differences(self, other: Manifest) -> list[str]:
         """Where another manifest disagrees, old value first.
@@ -57,6 +59,19 @@ class Manifest:
             if self.sequences[name] != other.sequences[name]
         ]
 
+    def data_differences(self, data: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """Where the data of sequences are others, old value first.
+
+        >>> Manifest({}, {}, {}, {"cat": {"first box": "1,2,3,4"}}).data_differences({"cat": {"first box": "1,2,3,5"}})
+        ['first box of cat was 1,2,3,4, is 1,2,3,5']
+        """
+        return [
+            f"{what} of {name} was {old}, is {data[name][what]}"
+            for name in sorted(self.data.keys() & data.keys())
+            for what, old in self.data[name].items()
+            if what in data[name] and data[name][what] != old
+        ]
+
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"versions": {"torch": ...}} as {"versions torch": ...}."""
@@ -71,11 +86,19 @@ class Store:
 
     Args:
         folder: made by `locked` where it is missing.
+        manifest: name of that file.
+        advice: what to do where the results are of another run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: str = MANIFEST,
+        advice: str = "choose another output folder, or --restart to remove them",
+    ) -> None:
         self.folder = folder
         self.results = folder / "results"
+        self._manifest, self._advice = folder / manifest, advice
 
     def finished(self, paths: Iterable[str]) -> bool:
         """Whether all of a sequence's files, relative to `results`, are there."""
@@ -94,16 +117,25 @@ class Store:
         with file:  # its end, even by a kill, unlocks
             with self._usable():
                 _lock(file.fileno(), self.folder)
-                for partial in self.folder.rglob(".*.part"):
-                    partial.unlink()
-            yield
+                self._tidy()
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # the folder may be gone, or full; the next run tidies up
+                    self._tidy()
 
-    def agree(self, manifest: Manifest, restart: bool = False) -> Manifest:
+    def _tidy(self) -> None:
+        """Remove what processes left half-written that were killed, such as workers of a run that was told to end."""
+        for partial in self.folder.rglob(".*.part"):
+            partial.unlink()
+
+    def agree(self, manifest: Manifest, restart: bool = False, again: Collection[str] = ()) -> Manifest:
         """Compare with earlier runs; nothing is changed.
 
         Args:
             manifest: of this run.
             restart: the earlier results are to be removed, so only whose they are counts.
+            again: sequences without results, whose data may have changed.
 
         Returns:
             The manifest of all these runs together.
@@ -122,33 +154,54 @@ class Store:
                     f"from {self.folder}; leave out --sequences, or choose another output folder"
                 )
             return manifest
-        differences = earlier.differences(manifest)
+        counts = {name: count for name, count in manifest.sequences.items() if name not in again}
+        differences = earlier.differences(replace(manifest, sequences=counts))
+        if differences:
+            shown = "; ".join(differences[:SHOWN] + ["..."] * (len(differences) > SHOWN))
+            raise InputError(f"{self.folder} holds results of other settings ({shown}); {self._advice}")
+        self._compare(earlier, {name: data for name, data in manifest.data.items() if name not in again})
+        begun = {name: value for name, value in earlier.information.items() if name == "created"}
+        information = manifest.information | begun
+        return Manifest(
+            manifest.settings, information, earlier.sequences | manifest.sequences, earlier.data | manifest.data
+        )
+
+    def agree_on_data(self, data: Mapping[str, Mapping[str, str]]) -> None:
+        """Compare the data of finished sequences with those that they were made of, as far as that is known.
+
+        Raises:
+            InputError: they are others.
+        """
+        if self._manifest.exists() and (earlier := self._earlier()) is not None:
+            self._compare(earlier, data)
+
+    def _compare(self, earlier: Manifest, data: Mapping[str, Mapping[str, str]]) -> None:
+        differences = earlier.data_differences(data)
         if differences:
             shown = "; ".join(differences[:SHOWN] + ["..."] * (len(differences) > SHOWN))
             raise InputError(
-                f"{self.folder} holds results of other settings ({shown}); choose another output folder, or "
-                "--restart to remove them"
+                f"{self.folder} holds results of other data ({shown}); remove those of these sequences, or "
+                f"{self._advice}"
             )
-        information = manifest.information | {"created": earlier.information.get("created")}
-        return Manifest(manifest.settings, information, earlier.sequences | manifest.sequences)
 
-    def begin(self, manifest: Manifest, restart: bool = False) -> None:
+    def begin(self, manifest: Manifest, restart: bool = False, again: Collection[str] = ()) -> None:
         """Write the manifest; `agree` says what may go wrong.
 
         Args:
             manifest: of this run.
             restart: remove the manifest, results, report and submission of earlier runs first.
+            again: sequences without results, whose data may have changed.
         """
-        together = self.agree(manifest, restart)
+        together = self.agree(manifest, restart, again)
         with self._usable():
-            if restart and (self.folder / MANIFEST).exists():
+            if restart and self._manifest.exists():
                 for folder in (self.results, self.folder / "report"):
                     if folder.exists():
                         shutil.rmtree(folder)
                 for submission in self.folder.glob("*.zip"):
                     submission.unlink()
-                (self.folder / MANIFEST).unlink()  # last: without it the results would not be known as ours
-            write_whole(self.folder / MANIFEST, (json.dumps(asdict(together), indent=2) + "\n").encode())
+                self._manifest.unlink()  # last: without it the results would not be known as ours
+            write_whole(self._manifest, (json.dumps(asdict(together), indent=2) + "\n").encode())
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write a sequence's files, each whole.
@@ -180,17 +233,22 @@ class Store:
             ) from error
 
     def _earlier(self) -> Manifest | None:
-        path = self.folder / MANIFEST
+        path = self._manifest
         if not path.exists():
             if self.results.exists():
-                raise InputError(f"{self.folder} holds results but no {MANIFEST}; choose another output folder")
+                raise InputError(f"{self.folder} holds results but no {path.name}; choose another output folder")
             return None
         with self._usable():
             text = path.read_bytes()
         try:
-            return Manifest(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path} is damaged; choose another output folder, or remove this one") from error
+            manifest = Manifest(**json.loads(text))
+            if not all(isinstance(getattr(manifest, part.name), dict) for part in fields(Manifest)):
+                raise TypeError
+            if not all(isinstance(data, dict) for data in manifest.data.values()):
+                raise TypeError
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path} is damaged, so its results cannot be gone on with; {self._advice}") from error
+        return manifest
 
 
 def _lock(descriptor: int, folder: Path) -> None:

@@ -21,6 +21,7 @@ from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import some
 from d3s_vot.evaluation.layouts import LAYOUTS, parse_numbers, read_boxes, read_times, write_file
 from d3s_vot.evaluation.sequences import Sequence
+from d3s_vot.leftovers import is_leftover
 
 SERVERS = ("got10k-test", "trackingnet")
 REPETITIONS = 3  # of a sequence, by the got10k toolkit, where a tracker is not deterministic
@@ -169,7 +170,7 @@ def _listing_problems(name: str, entries: list[zipfile.ZipInfo], sequences: list
 def _hidden(entry: zipfile.ZipInfo) -> bool:
     """Whether a file or folder is not meant to be seen."""
     parts = entry.filename.replace("\\", "/").split("/")
-    return any((part.startswith(".") and part.strip(".")) or part == "__MACOSX" for part in parts)
+    return any(part.strip(".") and is_leftover(part) for part in parts)
 
 
 def _sequence_problems(

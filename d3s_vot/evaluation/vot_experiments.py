@@ -20,7 +20,7 @@ from typing import Any
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation import vot_workspace
 from d3s_vot.evaluation.jobs import Failure, Place, Pool, run_jobs
-from d3s_vot.evaluation.store import Store
+from d3s_vot.evaluation.store import Manifest, Store
 from d3s_vot.evaluation.vot_workspace import WholeResults, one_line
 from d3s_vot.progress import Progress
 from d3s_vot.results import AGREEING
@@ -80,7 +80,9 @@ def evaluate(
         InputError: the workspace, its data or an argument cannot be used; nothing was run.
         D3SError: sequences failed; the others are finished.
     """
-    root = root.absolute()
+    root = Path(root).absolute()
+    trackers = [trackers] if isinstance(trackers, str) else trackers
+    experiments = [experiments] if isinstance(experiments, str) else experiments
     settings = Settings.from_environment(os.environ)
     given = settings.threads if threads is None else threads
     pool = Pool(workers, 1 if given is None else given, settings.device, ray)
@@ -93,11 +95,15 @@ def evaluate(
         workspace = vot_workspace.load(root)
         found = vot_workspace.trackers(root, workspace, trackers)
         chosen = vot_workspace.experiments(root, workspace, experiments)
-        vot_workspace.check_frames(root, workspace)
-        jobs, finished = _plan(root, workspace, found, chosen)
+        vot_workspace.check_frames(root, workspace, chosen)
+        jobs, finished, runs = _plan(root, workspace, found, chosen)
+        for store, manifest, again in runs:
+            store.agree(manifest, again=again)
         say(f"sequences to run: {len(jobs)}, finished before: {finished}")
         if not jobs:
             return
+        for store, manifest, again in runs:
+            store.begin(manifest, again=again)
         if shared:
             say(f"threads of each tracker: {pool.threads} (--threads); the last digits of results depend on it")
         _forget_analyses(root)
@@ -215,21 +221,30 @@ def _bind(root: Path, tracker: Any, experiment: Any, sequence: Any) -> tuple[Any
     return tracker, results
 
 
-def _plan(root: Path, workspace: Any, trackers: list[Any], experiments: list[Any]) -> tuple[list[Job], int]:
-    """What is to be done, and how many sequences are finished.
+Known = tuple[Store, Manifest, list[str]]  # of an experiment's results: what they are of, and who has none
+
+
+def _plan(
+    root: Path, workspace: Any, trackers: list[Any], experiments: list[Any]
+) -> tuple[list[Job], int, list[Known]]:
+    """What is to be done, how many sequences are finished, and what all of it is of.
 
     Raises:
         InputError: a result is damaged, or an experiment cannot be run on a sequence.
     """
     jobs: list[Job] = []
+    known: list[Known] = []
     finished = 0
+    data = {sequence.name: vot_workspace.describe_data(sequence) for sequence in workspace.dataset}
     for tracker in trackers:
         for experiment in experiments:
+            begun: set[str] = set()
             for name in workspace.dataset.list():
                 try:
                     for part, sequence in enumerate(experiment.transform(workspace.dataset[name])):
                         bound, results = _bind(root, tracker, experiment, sequence)
                         done = vot_workspace.check_results(results, experiment, sequence)
+                        begun |= {name} if done else set()
                         if experiment.scan(bound, sequence)[0]:
                             finished += 1
                             continue
@@ -240,7 +255,13 @@ def _plan(root: Path, workspace: Any, trackers: list[Any], experiments: list[Any
                     raise
                 except Exception as error:  # of any kind, as in `load`
                     raise InputError(f"{experiment.identifier} cannot be run on {name}: {one_line(error)}") from error
-    return jobs, finished
+            settings = vot_workspace.describe(tracker, experiment)
+            folder = root / "results" / tracker.reference / experiment.identifier
+            name = f".{tracker.reference}.{experiment.identifier}.json"
+            store = Store(root / "results", name, f"remove {folder} to run all again")
+            manifest = Manifest(settings, {}, {}, data)
+            known.append((store, manifest, [name for name in data if name not in begun]))
+    return jobs, finished, known
 
 
 def _frames(experiment: Any, sequence: Any, done: int) -> int:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import io
+import json
 import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from d3s_vot.errors import InputError
+from d3s_vot.evaluation import identity
+from d3s_vot.evaluation.checks import some
 from d3s_vot.evaluation.store import Store
 
 SHOWN = 5  # sequences that a message describes
+LONGEST = 10_000_000  # frames of a sequence
 TRAJECTORY = (".bin", ".txt")  # the file that marks a repetition as finished
 
 
@@ -95,13 +100,22 @@ def experiments(root: Path, workspace: Any, names: Collection[str] | None) -> li
     return [experiment for name, experiment in known.items() if names is None or name in names]
 
 
-def check_frames(root: Path, workspace: Any) -> None:
+def check_frames(root: Path, workspace: Any, experiments: Collection[Any] = ()) -> None:
     """Looks for every frame: the toolkit ends a sequence at the first that is missing, and says nothing.
 
+    Where the target is absent it counts a failure in a supervised experiment, and may start the tracker there.
+
+    Args:
+        root: of the workspace.
+        workspace, experiments: the toolkit's.
+
     Raises:
-        InputError: sequences are incomplete or cannot be read; the message says which.
+        InputError: sequences are incomplete, cannot be read or do not suit an experiment; the message says which.
     """
-    problems = [problem for sequence in workspace.dataset for problem in _problems(sequence)]
+    from vot.experiment.multirun import SupervisedExperiment
+
+    resets = [experiment.identifier for experiment in experiments if isinstance(experiment, SupervisedExperiment)]
+    problems = [problem for sequence in workspace.dataset for problem in _problems(sequence, resets)]
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise InputError(
@@ -110,11 +124,15 @@ def check_frames(root: Path, workspace: Any) -> None:
         )
 
 
-def _problems(sequence: Any) -> Iterator[str]:
-    """At most one sentence on what is wrong with a sequence."""
+def _problems(sequence: Any, resets: Sequence[str]) -> Iterator[str]:
+    """At most one sentence on what is wrong with a sequence, where a lost tracker is started again in `resets`."""
     folder = Path(sequence.metadata("root"))
     if not str(folder).isascii() or "%" in str(folder):
         yield f"{folder}: TraX takes only paths of ASCII characters without '%'; move the sequences"
+        return
+    declared = sequence.metadata("length")
+    if declared is not None and not 0 < declared <= LONGEST:  # the toolkit would make a list of as many
+        yield f"{sequence.name}: `sequence` says that there are {declared} frames"
         return
     try:
         length = len(sequence)
@@ -135,6 +153,64 @@ def _problems(sequence: Any) -> Iterator[str]:
         yield f"{sequence.name}: {len(missing)} of {wanted} frames are missing or empty, such as {missing[0]}"
     elif length != regions:
         yield f"{sequence.name}: {length} frames, but {truth} has {regions} regions"
+    elif len(sequence.objects()) == 1:
+        absent = [number for number, region in enumerate(sequence.groundtruth(), start=1) if _is_absent(region)]
+        if absent[:1] == [1]:
+            yield f"{sequence.name}: {truth} gives no target in the first frame"
+        elif absent and resets:
+            numbers = some(map(str, absent))
+            yield (
+                f"{sequence.name}: its target is absent in frame {numbers}, where {' and '.join(resets)} would count "
+                "failures; name other experiments with --experiments"
+            )
+
+
+def _is_absent(region: Any) -> bool:
+    """Whether ground truth, as the toolkit has read it, is of a frame without a target; it takes no size for one."""
+    from vot.region import RegionType
+
+    if region is None or region.type == RegionType.SPECIAL:
+        return True
+    if region.type == RegionType.RECTANGLE:
+        return bool(region.width <= 0 or region.height <= 0)
+    return region.type == RegionType.POLYGON and len(set(region.points())) == 1
+
+
+# Settings of this package that change results by more than their last digits.
+SETTINGS = ("D3S_VOT_WEIGHTS", "D3S_VOT_TRUNK", "D3S_VOT_PRESET", "D3S_VOT_RULES")
+
+
+def describe(tracker: Any, experiment: Any) -> dict[str, Any]:
+    """What the results of a tracker in an experiment, the toolkit's both, depend on beside the data; JSON values."""
+    environment = {**os.environ, **tracker._envvars}
+    given = {name: environment[name] for name in SETTINGS if environment.get(name)}
+    files = {f"content of {name}": identity.of_file(Path(value)) for name, value in given.items()}
+    rules = {
+        name: value
+        for name, value in experiment.dump().items()
+        if name in ("type", "realtime", "skip_initialize", "skip_tags", "failure_overlap", "anchor")
+    }
+    return {
+        "command": str(tracker._command),
+        "arguments": {name: str(value) for name, value in tracker._arguments.items()},
+        **given,
+        **{name: content for name, content in files.items() if content},
+        "versions": {
+            package: version(package)
+            for package in ("d3s-vot", "vot-toolkit")
+            if package != "d3s-vot" or "d3s_vot" in str(tracker._command)
+        },
+        "experiment": json.loads(json.dumps(rules, default=str)),
+    }
+
+
+def describe_data(sequence: Any) -> dict[str, str]:
+    """What results depend on of a sequence of the toolkit's: its annotation, which says when a tracker failed."""
+    folder = Path(sequence.metadata("root"))
+    truths = [folder / sequence.metadata("groundtruth", "groundtruth.txt"), *sorted(folder.glob("groundtruth_*.txt"))]
+    channels = [sequence.channel(name) for name in sequence.channels()]
+    frames = [Path(channel.filename(index)) for channel in channels for index in range(len(sequence))]
+    return {"ground truth": "".join(map(identity.of_file, truths)), "frames": identity.of_frames(frames)}
 
 
 class WholeResults:
