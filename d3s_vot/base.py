@@ -82,7 +82,8 @@ class Tracker(ABC):
         """Find the target in the next frame.
 
         Args:
-            image: as for `initialize`, of the first frame's size; never changed.
+            image: as for `initialize`, of the last frame's size, or the same view at another size, which the answer
+                is then in the pixels of; never changed.
 
         Raises:
             InputError: the image cannot be used, or `initialize` was not called; the state is as before.

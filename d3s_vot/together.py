@@ -60,8 +60,8 @@ def track_together(trackers: Sequence[Tracker], image: ImageLike) -> list[Predic
         An answer for each tracker, in their order.
 
     Raises:
-        InputError: the image cannot be used, a D3S tracker has no target yet or began with frames of another size, or
-            a tracker is given twice; all are as before.
+        InputError: the image cannot be used, a D3S tracker has no target yet or had frames of another shape, or a
+            tracker is given twice; all are as before.
         TargetError: the step of some targets failed; the others have done theirs, and the error has their answers.
     """
     image = as_image(image)

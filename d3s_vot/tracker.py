@@ -32,6 +32,7 @@ Pair = tuple[float, float]
 
 MIN_TARGET_SIDE = 0.5  # pixels; the shorter side is kept at 10 pixels later, which makes a thin target enormous
 MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
+MAX_ASPECT_CHANGE = 0.02  # of a frame against the one before: whole pixels round by less, another picture is further off
 
 
 def load_tracker(
@@ -176,17 +177,21 @@ class D3STracker(Tracker):
         """Refuse a frame that cannot be tracked, before anything is changed by it.
 
         Raises:
-            InputError: `initialize` was not called, or the frame is of another size than the first one.
+            InputError: `initialize` was not called, or the frame is of another shape than the one before.
         """
         if self._frame == 0:
             raise InputError("the tracker has no target yet; call initialize first")
-        if image.shape[:2] != self._image_size:
-            (h, w), (fh, fw) = self._image_size, image.shape[:2]
-            raise InputError(f"the frame is {fw} x {fh}, the first one {w} x {h}; frames must keep their size")
+        (h, w), (fh, fw) = self._image_size, image.shape[:2]
+        if not 1 - MAX_ASPECT_CHANGE <= (fw * h) / (fh * w) <= 1 / (1 - MAX_ASPECT_CHANGE):
+            raise InputError(
+                f"the frame is {fw} x {fh}, the one before {w} x {h}; frames must keep their size, or at least its "
+                "ratio of width to height"
+            )
 
     def look(self, frame: torch.Tensor) -> torch.Tensor:
         """The localisation patch (1 x 3 x 256 x 256) of a frame (1 x 3 x H x W) that was checked."""
         self._frame += 1
+        self._measure_in(frame.shape[2], frame.shape[3])
         return localization_patch(frame, self._position, self._scale, self.config.gem_patch_size)
 
     def locate(self, features: torch.Tensor) -> Sight:
@@ -226,6 +231,17 @@ class D3STracker(Tracker):
         """Refine the online model where this frame asks for it, or enough frames went by."""
         if sight.flag == Flag.HARD_NEGATIVE or (self._frame - 1) % self.config.update_interval == 0:
             self._gem.update()
+
+    def _measure_in(self, height: int, width: int) -> None:
+        """Bring the state into the pixels of a frame that shows the same view at another size."""
+        if (height, width) == self._image_size:
+            return
+        down, right = height / self._image_size[0], width / self._image_size[1]
+        factor = math.sqrt(down * right)
+        self._image_size = (height, width)
+        self._position = (self._position[0] * down, self._position[1] * right)
+        self._size = (self._size[0] * factor, self._size[1] * factor)
+        self._scale *= factor
 
     def _inside(self, position: Pair, displacement: Pair) -> Pair:
         """A new position, clamped into the image."""

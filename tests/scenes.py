@@ -28,6 +28,12 @@ def scene(t: int, height: int = 120, width: int = 160) -> tuple[np.ndarray, Box]
     return ground, Box(x - 15, y - 15, 31, 31)
 
 
+def resized(image: np.ndarray, box: Box, factor: float) -> tuple[np.ndarray, Box]:
+    """A frame and its box as another camera would give them, of the same view in more or fewer pixels."""
+    small = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, Box(*(factor * value for value in box))
+
+
 def reference_model(shared: Path) -> D3SModel:
     """ResNet-18 trunk and the small trained head that the golden traces were made with."""
     trunk = create_trunk("resnet18", shared / "weights" / "resnet18_trunk.safetensors")

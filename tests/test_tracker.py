@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from scenes import annotations, reference_model, scene
+from scenes import annotations, reference_model, resized, scene
 
 from d3s_vot import Box, D3STracker, InputError, Mask, Polygon, load_tracker
 from d3s_vot.images import read_image
@@ -219,6 +219,38 @@ def test_a_refused_frame_leaves_the_state_alone(shipped):
         shipped.track(scene(1)[0][:100])
     with pytest.raises(InputError, match="grey"):
         shipped.track(scene(1)[0][..., 0])
+    assert shipped.track(scene(2)[0]).region == expected.region
+
+
+@pytest.mark.parametrize("kind", ["box", "polygon", "mask"])
+def test_frames_that_change_their_size_are_answered_in_their_own_pixels(shipped, kind):
+    image, box = scene(0, 240, 320)
+    disc = cv2.circle(np.zeros(image.shape[:2], np.uint8), (40, 50), 15, 1, -1)
+    shipped.initialize(image, {"box": box, "polygon": box.polygon, "mask": Mask(disc)}[kind])
+    for t, factor in enumerate((1, 1.5, 1.5, 2, 0.75, 1), start=1):
+        frame, truth = resized(*scene(t, 240, 320), factor)
+        prediction = shipped.track(frame)
+        assert prediction.mask.shape == frame.shape[:2]
+        assert box_iou(prediction.region.box, truth) > 0.6, (t, factor)
+        assert box_iou(Mask(prediction.mask).box, truth) > 0.6, (t, factor)
+
+
+def test_a_size_that_comes_back_changes_nothing_else(shipped):
+    """Brought into other pixels and back before anything is looked for: the state is the same."""
+    shipped.initialize(*scene(0))
+    before = [*state(shipped), *shipped._size]
+    for height, width in ((180, 240), (90, 121), (120, 160)):
+        shipped._measure_in(height, width)
+    assert [*state(shipped), *shipped._size] == pytest.approx(before, rel=1e-12)
+
+
+def test_another_ratio_of_sides_is_refused(shipped):
+    expected = follow(shipped.fork(), scene(0)[1], frames=2)[-1]
+    shipped.initialize(*scene(0))
+    shipped.track(scene(1)[0])
+    for height, width in ((160, 120), (117, 160), (123, 160), (240, 300)):
+        with pytest.raises(InputError, match=f"{width} x {height}.*ratio of width to height"):
+            shipped.track(np.zeros((height, width, 3), np.uint8))
     assert shipped.track(scene(2)[0]).region == expected.region
 
 

@@ -57,7 +57,7 @@ class Follower:
         """Find the targets in the next frame.
 
         Args:
-            image: H x W x 3 RGB, of the first one's size; None: the frame could not be decoded, so each target's last
+            image: H x W x 3 RGB, as for `Tracker.track`; None: the frame could not be decoded, so each target's last
                 answer is repeated with confidence 0, not visible.
 
         Returns:
