@@ -32,7 +32,7 @@ Pair = tuple[float, float]
 
 MIN_TARGET_SIDE = 0.5  # pixels; the shorter side is kept at 10 pixels later, which makes a thin target enormous
 MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
-MAX_ASPECT_CHANGE = 0.02  # of a frame against the one before: whole pixels round by less, another picture is further off
+MAX_ASPECT_CHANGE = 0.02  # of a frame against the one before: whole pixels round by less
 
 
 def load_tracker(
