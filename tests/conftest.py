@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from d3s_vot import D3STracker, InputError, load_tracker
+
 SHARED = Path(os.environ.get("D3S_VOT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -29,6 +31,17 @@ def two_threads() -> None:
     """
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+@pytest.fixture(scope="session")
+def fast_preset() -> D3STracker:
+    """A tracker of the preset fast, on a CPU; whoever needs it skips where OpenVINO is missing or cannot compile."""
+    try:
+        return load_tracker("D3S", "cpu", preset="fast")
+    except InputError as error:
+        if "the preset fast" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -80,9 +80,8 @@ def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_o
         assert box_iou(answers[0].box, scene(t)[1]) > 0.6 or t >= BLANK
 
 
-def test_answers_of_the_preset_fast() -> None:
-    pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
-    alone = forks(load_tracker("D3S", "cpu", preset="fast"), targets())
+def test_answers_of_the_preset_fast(fast_preset: D3STracker) -> None:
+    alone = forks(fast_preset, targets())
     joint = copies(alone)
     for t in range(1, 4):
         for together, tracker in zip(track_together(joint, scene(t)[0]), alone, strict=True):
