@@ -52,8 +52,9 @@ class Trunk(nn.Module):
         self.name = name
         self.channels = CHANNELS[name]
         self.stages = nn.ModuleList(stages)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        for statistic, values in (("mean", mean), ("std", std)):
+            numbers = torch.tensor(values, dtype=torch.float32, device="cpu").view(1, 3, 1, 1)
+            self.register_buffer(statistic, numbers, persistent=False)
 
     @stage("trunk")
     def forward(self, images: Tensor) -> dict[int, Tensor]:
@@ -102,7 +103,8 @@ def create_trunk(
         raise CheckpointError(f"there is no trunk {name!r}; choose one of {', '.join(CHANNELS)}")
     if state is None or weights is not None:
         state = imagenet_tensors(name, weights)
-    trunk = (_build_efficientnet if name in PACKAGED else _build_resnet)(name, state)
+    with torch.device("cpu"):  # whatever the caller makes its own networks on
+        trunk = (_build_efficientnet if name in PACKAGED else _build_resnet)(name, state)
     return trunk.freeze() if frozen else trunk
 
 
@@ -217,6 +219,7 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
 
 def _load_exactly(network: nn.Module, state: Mapping[str, Tensor], what: str, ignore: tuple[str, ...] = ()) -> None:
     """Load a state dict; only `num_batches_tracked` and what starts with `ignore` may differ."""
+    network.float()  # whatever the caller makes its own networks in
     own = network.state_dict()
     wanted = {k for k in own if not k.endswith("num_batches_tracked")}
     missing = sorted(wanted - state.keys())

@@ -21,6 +21,10 @@ from d3s_vot.timing import stage
 
 Image = NDArray[np.uint8]
 
+# Pixels, a little more than around a target as large as a 4K frame (0.5 GB); of a larger square every second pixel is
+# looked at, or fewer.
+MAX_SQUARE = 12288
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -55,41 +59,72 @@ class Crop:
     def cut(self, image: Image) -> Image:
         """The crop (size x size x 3) of an H x W x 3 uint8 image, border replicated."""
         height, width = image.shape[:2]
-        (x0, y0), x1, y1 = self.corner, self.corner[0] + self.side, self.corner[1] + self.side
+        x, y, side, step = self._square()
         # As published, the last column or row is left out where the square passes that edge.
-        last_x = width - 1 - (x1 > width > 1)
-        last_y = height - 1 - (y1 > height > 1)
-        if x0 >= 0 and y0 >= 0 and x1 <= last_x + 1 and y1 <= last_y + 1:
-            square = image[y0:y1, x0:x1]
-        else:
-            rows = np.clip(np.arange(y0, y1), 0, last_y)
-            columns = np.clip(np.arange(x0, x1), 0, last_x)
-            square = image[rows[:, None], columns]
+        used_w = width - (self.corner[0] + self.side > width > 1)
+        used_h = height - (self.corner[1] + self.side > height > 1)
+        part = image[:used_h:step, :used_w:step]
+        rows, top, bottom = _shown(y, side, part.shape[0])
+        columns, left, right = _shown(x, side, part.shape[1])
+        square: NDArray = part[rows, columns]
+        if top or bottom or left or right:
+            square = cv2.copyMakeBorder(square, top, bottom, left, right, cv2.BORDER_REPLICATE)
         return np.asarray(cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def cut_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """The crop of an H x W mask, zero outside the image; values in 0..1."""
-        square = np.zeros((self.side, self.side), np.float32)
-        x0, y0 = self.corner
-        left, top = max(-x0, 0), max(-y0, 0)
-        part = mask[max(y0, 0) : max(y0 + self.side, 0), max(x0, 0) : max(x0 + self.side, 0)]
+        x, y, side, step = self._square()
+        square = np.zeros((side, side), np.float32)
+        left, top = max(-x, 0), max(-y, 0)
+        part = mask[::step, ::step][max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
         square[top : top + part.shape[0], left : left + part.shape[1]] = part
         return np.asarray(cv2.resize(square, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.float32)
+
+    def _square(self) -> tuple[int, int, int, int]:
+        """x and y of the corner and the side, counted in every `step`-th pixel of the image; step: 1 but for giants."""
+        step = math.ceil(self.side / MAX_SQUARE)
+        return self.corner[0] // step, self.corner[1] // step, self.side // step, step
 
     def to_image(self, points: NDArray) -> NDArray[np.float64]:
         """N x 2 points (x, y) of the crop in the image, by the published mapping."""
         return (np.asarray(points, np.float64) - self.size / 2) / self.factor + np.asarray(self.center)
 
     def paste(self, probability: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-        """A size x size map of the crop brought back to the image, H x W, zero outside the crop."""
-        # Pixel centres: crop pixel u shows the image at corner + (u + 0.5) / factor - 0.5.
+        """A size x size map of the crop brought back to the image, bilinear: H x W, zero outside the crop."""
         full = np.zeros((height, width), np.float32)
-        square = cv2.resize(probability, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         x0, y0 = self.corner
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + self.side, width), min(y0 + self.side, height)
-        if left < right and top < bottom:
-            full[top:bottom, left:right] = square[top - y0 : bottom - y0, left - x0 : right - x0]
+        if left >= right or top >= bottom:
+            return full
+        shown = full[top:bottom, left:right]
+        if self.side**2 <= 4 * shown.size:
+            square = cv2.resize(probability, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+            shown[:] = square[top - y0 : bottom - y0, left - x0 : right - x0]
+            return full
+        # Little of the square is seen: only that is worked out, columns first, then rows.
+        before, after, share = self._between(left - x0, right - x0)
+        columns = probability[:, before] * (1 - share) + probability[:, after] * share  # size x shown
+        before, after, share = self._between(top - y0, bottom - y0)
+        np.multiply(columns[before], 1 - share[:, None], out=shown)
+        shown += columns[after] * share[:, None]
         return full
+
+    def _between(self, start: int, stop: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """For pixels of the square along an axis: the crop's pixels before and after each, and the share of the latter.
+
+        Pixel centres: crop pixel u shows the square at (u + 0.5) / factor - 0.5.
+        """
+        at = ((np.arange(start, stop) + 0.5) * self.factor - 0.5).clip(0, self.size - 1)
+        before = at.astype(np.intp)
+        return before, np.minimum(before + 1, self.size - 1), (at - before).astype(np.float32)
+
+
+def _shown(start: int, side: int, length: int) -> tuple[slice, int, int]:
+    """Which pixels along an axis of an image a square shows, and how often it repeats the first and the last."""
+    first = min(max(start, 0), length - 1)
+    last = max(min(start + side, length), first + 1)
+    before = min(max(-start, 0), side - 1)
+    return slice(first, last), before, side - before - (last - first)
 
 
 @stage("crop")
@@ -137,6 +172,7 @@ SHIFTS = ((0.25, 0.25), (-0.25, 0.25), (0.25, -0.25), (-0.25, -0.25),
           (0.75, 0.75), (-0.75, 0.75), (0.75, -0.75), (-0.75, -0.75))  # fmt: skip
 BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))  # sigma_y, sigma_x
 ANGLES = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)  # degrees
+FIRST_FRAME_SAMPLES = 1 + len(SHIFTS) + 1 + len(BLURS) + len(ANGLES)
 
 
 @stage("crop")
@@ -170,8 +206,8 @@ def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
         # Up to the end of the middle, and not from its start: OpenCV would round the shifted matrix otherwise.
         turned = cv2.warpAffine(pixels, matrix, (start + size, start + size), borderMode=cv2.BORDER_REPLICATE)
         samples.append(torch.from_numpy(turned[start:, start:]).permute(2, 0, 1)[None].to(window.device))
-    shifts = torch.zeros(len(samples), 2)
-    shifts[1 : 1 + len(moves)] = torch.tensor(moves, dtype=torch.float32)
+    shifts = torch.zeros(len(samples), 2, dtype=torch.float32, device="cpu")
+    shifts[1 : 1 + len(moves)] = torch.tensor(moves, dtype=torch.float32, device="cpu")
     return torch.cat(samples), shifts
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -61,24 +61,13 @@ class FastModel(D3SModel):
         super().__init__(model.network, model.trunk, model.gem_trunk, model.config, model.device)
         log.info("compiling the networks for the preset fast, which takes some seconds")
         c = self.config
-        patch = torch.zeros(1, 3, c.gem_patch_size, c.gem_patch_size)
-        crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8)
-        with torch.inference_mode():
-            template = self.encode_template(self.features(crop.numpy()), np.zeros(crop.shape[1:3]))
+        patch = torch.zeros(1, 3, c.gem_patch_size, c.gem_patch_size, dtype=torch.float32, device="cpu")
+        crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8, device="cpu")
+        template = self.encode_template(self.features(crop.numpy()), np.zeros(crop.shape[1:3]))
         localization = _Localization(self.gem_trunk)
         self._localize_one = Compiled(localization, patch)
         self._localize_batch = Compiled(localization, patch.expand(BATCH, -1, -1, -1))
         self._segment_one = Compiled(_Segmentation(self.trunk, self.network, self._location), crop, *template)
-
-    @contextmanager
-    def between_networks(self) -> Iterator[None]:
-        """Torch on one thread: its others keep a core busy for a while after each use, which OpenVINO then lacks."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
 
     @stage("trunk")
     def gem_features(self, patches: Tensor) -> Tensor:
@@ -99,10 +88,10 @@ class FastModel(D3SModel):
 
 
 class Compiled:
-    """A module compiled by OpenVINO for the shapes of its examples; called with tensors like them.
+    """A module compiled by OpenVINO for the shapes of its examples; called with tensors like them, by any thread.
 
     Raises:
-        InputError: OpenVINO is not installed.
+        InputError: OpenVINO is not installed, or cannot compile for this processor.
     """
 
     def __init__(self, module: nn.Module, *examples: Tensor) -> None:
@@ -112,17 +101,28 @@ class Compiled:
             import openvino
         except ImportError as error:
             raise InputError("the preset fast needs OpenVINO on a CPU; install d3s-vot[fast]") from error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of torch's tracer, which OpenVINO uses
-            shapes = [tuple(example.shape) for example in examples]
-            graph = openvino.convert_model(module.eval(), example_input=examples, input=shapes)
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        with _signal_stack_kept():
-            self._request: Any = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+        shapes = [tuple(example.shape) for example in examples]
+        with warnings.catch_warnings(), _signal_stack_kept():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch's tracer, which OpenVINO uses
+            try:
+                graph = openvino.convert_model(module.eval(), example_input=examples, input=shapes)
+                self._network = openvino.Core().compile_model(graph, "CPU", settings)
+            except RuntimeError as error:
+                reason = str(error).strip().rpartition("\n")[2]
+                raise InputError(
+                    f"the preset fast cannot be had on this processor, OpenVINO fails to compile ({reason}); "
+                    "use the preset exact"
+                ) from error
+        self._own = threading.local()  # a request serves one thread at a time
 
     def __call__(self, *inputs: Tensor) -> Tensor:
+        request = getattr(self._own, "request", None)
+        if request is None:
+            with _signal_stack_kept():
+                request = self._own.request = self._network.create_infer_request()
         # A copy: the next call writes over the request's output.
-        return torch.from_numpy(self._request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())
+        return torch.from_numpy(request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())
 
 
 class _SignalStack(ctypes.Structure):

@@ -48,9 +48,9 @@ def gaussian_labels(centers_yx: Tensor, sigma: Tensor | float, size: int = 16) -
 def _interpolation_matrix(cells: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Fourier interpolation from `cells` samples to `size`; the middle cell (cells / 2) goes to index 0."""
     # The highest frequency counts in full on both of its sides, as published (half of it would be exact).
-    frequencies = torch.arange(-(cells // 2), cells // 2 + 1, dtype=torch.float64)  # cells + 1
-    target = torch.arange(size, dtype=torch.float64)[:, None] / size  # size x 1
-    source = (torch.arange(cells, dtype=torch.float64) - cells // 2) / cells  # cells
+    frequencies = torch.arange(-(cells // 2), cells // 2 + 1, dtype=torch.float64, device="cpu")  # cells + 1
+    target = torch.arange(size, dtype=torch.float64, device="cpu")[:, None] / size  # size x 1
+    source = (torch.arange(cells, dtype=torch.float64, device="cpu") - cells // 2) / cells  # cells
     waves = torch.cos(2 * torch.pi * frequencies * (target - source)[:, :, None])  # size x cells x cells + 1
     return (waves.sum(dim=2) / cells).to(device, dtype)  # size x cells
 
@@ -73,7 +73,7 @@ def cosine_window(size: int, device: torch.device | str = "cpu") -> Tensor:
 
     All callers share one tensor; do not change it in place.
     """
-    distance = torch.arange(size, dtype=torch.float64)
+    distance = torch.arange(size, dtype=torch.float64, device="cpu")
     distance = torch.minimum(distance, size - distance)  # size, displacements wrap around
     profile = 0.5 * (1 + torch.cos(2 * torch.pi * distance / (size + 2)))  # size
     return torch.outer(profile, profile).to(device, torch.float32)  # size x size
@@ -197,7 +197,7 @@ class GEM:
         self._config = config
         self._filled = n
         self._last_slot: int | None = None  # of the newest sample; none before the first
-        self.sample_weights = torch.zeros(config.memory_size, dtype=features.dtype)
+        self.sample_weights = torch.zeros(config.memory_size, dtype=features.dtype, device="cpu")
         self.sample_weights[:n] = 1 / n
         self._labels = features.new_zeros(config.memory_size, h, w)
         self._labels[:n] = labels

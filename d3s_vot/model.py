@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from d3s_vot.arithmetic import computes
 from d3s_vot.backbones import CHANNELS, PACKAGED, Trunk, create_trunk
 from d3s_vot.config import PRESETS, RULES, D3SConfig
 from d3s_vot.crops import Image, image_tensor
@@ -41,6 +41,8 @@ class D3SModel:
         config: constants that belong to the weights.
         device: where the networks run.
         precision: of trunk and segmentation network; below float32 by autocast. GEM's is always float32.
+
+    Its methods compute as their caller is set to, the tracker inside `arithmetic.exact`.
     """
 
     def __init__(
@@ -57,7 +59,8 @@ class D3SModel:
         self.trunk = trunk.to(device)
         self.gem_trunk = self.trunk if gem_trunk is trunk else gem_trunk.to(device)
         size = config.segm_crop_size
-        self._location = location_channel(torch.full((1, 2), size / 2, device=device), size)  # 1 x 1 x S x S
+        middle = torch.full((1, 2), size / 2, dtype=torch.float32, device=device)
+        self._location = location_channel(middle, size)  # 1 x 1 x S x S
 
     @classmethod
     def from_checkpoint(
@@ -66,6 +69,8 @@ class D3SModel:
         device: torch.device,
         trunk_weights: str | Path | None = None,
         rules: str = "weights",
+        *,
+        precision: torch.dtype = torch.float32,
     ) -> D3SModel:
         """Build the networks of a checkpoint.
 
@@ -74,6 +79,7 @@ class D3SModel:
             device: where they run.
             trunk_weights: file of the ImageNet trunk, where it is neither in the checkpoint nor in a package.
             rules: as in `load_model`.
+            precision: see the class.
 
         Raises:
             CheckpointError: the tensors do not fit the networks.
@@ -92,43 +98,41 @@ class D3SModel:
         trunk = build(checkpoint.trunk, parts["feature_extractor"])
         gem_trunk = build(checkpoint.gem_trunk, parts["gem_extractor"]) if checkpoint.gem_trunk else trunk
         config = choose_rules(checkpoint, rules)
-        network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k, config.refinement_width)
+        with torch.device("cpu"):  # and in float32, whatever the caller makes its own networks in
+            width = config.refinement_width
+            network = SegmentationNetwork(CHANNELS[checkpoint.trunk], config.similarity_top_k, width).float()
         try:
             network.load_state_dict({k: v.float() for k, v in parts["segm_predictor"].items()})
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights do not fit the segmentation network of {checkpoint.trunk}; they are of another network"
             ) from error
-        return cls(network, trunk, gem_trunk, config, device)
+        return cls(network, trunk, gem_trunk, config, device, precision)
 
-    @torch.inference_mode()
     def gem_features(self, patches: Tensor) -> Tensor:
         """Normalised stride-16 features of n localisation patches: n x C x 16 x 16."""
-        with self._reproducible():
+        with self._reduced():
             chunks = patches.split(TRUNK_CHUNK[self.device.type])
             return torch.cat([normalize_features(self.gem_trunk(chunk)[16].float()) for chunk in chunks])
 
-    @torch.inference_mode()
     def features(self, crops: Image) -> Features:
         """Features of one segmentation crop (S x S x 3), or of several (n x S x S x 3)."""
-        with self._reproducible():
+        with self._reduced():
             images = image_tensor(crops, self.device)  # n x 3 x S x S
             parts = [self.trunk(chunk) for chunk in images.split(CROP_CHUNK[self.device.type])]
             if len(parts) == 1:  # without a copy
                 return parts[0]
             return {stride: torch.cat([part[stride] for part in parts]) for stride in parts[0]}
 
-    @torch.inference_mode()
     def encode_template(self, features: Features, mask: NDArray) -> Template:
         """GIM's template side, from the first frame's crop and its mask (S x S, 0..1)."""
-        with self._reproducible():
+        with self._reduced():
             marked = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32)).to(self.device)
             return self.network.encode_template(features, marked[None, None])
 
-    @torch.inference_mode()
     def probability(self, features: Features, template: Template) -> NDArray[np.float32]:
         """Probability of the targets in n crops of these features, each with its template: n x S x S."""
-        with self._reproducible():
+        with self._reduced():
             location = self._location.expand(len(template.target), -1, -1, -1)  # n x 1 x S x S
             logits = self.network(features, template, location)  # n x 2 x S x S
             return torch.softmax(logits.float(), dim=1)[:, 0].cpu().numpy()
@@ -148,19 +152,9 @@ class D3SModel:
             found.extend(self.probability(features, Template(*map(torch.cat, parts))))
         return found
 
-    def between_networks(self) -> AbstractContextManager[None]:
-        """Around the part of a frame that goes from one network to the next."""
-        return nullcontext()
-
-    @contextmanager
-    def _reproducible(self) -> Iterator[None]:
-        """cuDNN without autotuning and TF32: the same input gives the same output; and the precision."""
-        reduced = self.precision != torch.float32
-        with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            torch.autocast(self.device.type, self.precision if reduced else None, enabled=reduced),
-        ):
-            yield
+    def _reduced(self) -> AbstractContextManager[Any]:
+        """Autocast, where the precision is below float32."""
+        return nullcontext() if self.precision == torch.float32 else torch.autocast(self.device.type, self.precision)
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -183,19 +177,20 @@ def choose_device(device: str | torch.device) -> torch.device:
 
 
 def choose_rules(checkpoint: Checkpoint, rules: str) -> D3SConfig:
-    """The tracker's constants, by name or those of a checkpoint.
+    """The tracker's constants, by name or those of a checkpoint; what its weights were trained for stays.
 
     Raises:
         InputError: there are no such rules.
     """
+    own = checkpoint.constants
     if rules == "weights":
-        changes: dict[str, Any] = checkpoint.config
-        return replace(D3SConfig(), **changes)
-    if rules not in RULES:
+        return own
+    if not isinstance(rules, str) or rules not in RULES:
         raise InputError(f"there are no rules {rules!r}; use weights, {' or '.join(RULES)}")
-    return RULES[rules]
+    return own.with_rules(RULES[rules])
 
 
+@computes
 def load_model(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
@@ -221,12 +216,11 @@ def load_model(
     if preset not in PRESETS:
         raise InputError(f"there is no preset {preset!r}; use {' or '.join(PRESETS)}")
     chosen = choose_device(device)
-    checkpoint = load_checkpoint(find_weights(os.fspath(weights)))
-    model = D3SModel.from_checkpoint(checkpoint, chosen, trunk_weights, rules)
+    checkpoint = load_checkpoint(find_weights(weights))
+    precision = torch.bfloat16 if preset == "fast" and chosen.type == "cuda" else torch.float32
+    model = D3SModel.from_checkpoint(checkpoint, chosen, trunk_weights, rules, precision=precision)
     if preset == "fast" and chosen.type == "cpu":
         from d3s_vot.fast import FastModel
 
         return FastModel(model)
-    if preset == "fast":
-        model.precision = torch.bfloat16
     return model

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 
+from d3s_vot.arithmetic import computes
 from d3s_vot.base import Prediction, Tracker
 from d3s_vot.crops import Image, image_tensor
 from d3s_vot.errors import D3SError, InputError
@@ -89,7 +90,7 @@ def track_together(trackers: Sequence[Tracker], image: ImageLike) -> list[Predic
     return [answer for answer in answers if answer is not None]
 
 
-@torch.inference_mode()
+@computes
 def _step(
     model: D3SModel, trackers: Mapping[int, D3STracker], image: Image, errors: dict[int, Exception]
 ) -> dict[int, Prediction]:
@@ -104,20 +105,19 @@ def _step(
     Returns:
         The answers of the targets that did not.
     """
-    with model.between_networks():
-        frame = image_tensor(image, model.device)  # 1 x 3 x H x W
-        patches = _each(trackers, lambda place: trackers[place].look(frame), errors)  # 1 x 3 x 256 x 256 each
-        if not patches:
-            return {}
-        batch = model.gem_features(torch.cat(list(patches.values())))  # n x C x 16 x 16
-        features = dict(zip(patches, batch.split(1), strict=True))
-        sights = _each(features, lambda place: trackers[place].locate(features[place]), errors)
-        wanted = {place: sight.crop for place, sight in sights.items() if sight.crop is not None}
-        crops = _each(wanted, lambda place: wanted[place].cut(image), errors)  # S x S x 3 each
-        masks = model.segment(list(crops.values()), [trackers[place].template for place in crops])  # S x S each
-        probabilities = dict(zip(crops, masks, strict=True))
-        left = [place for place in sights if place not in errors]
-        answers = _each(left, lambda place: trackers[place].conclude(sights[place], probabilities.get(place)), errors)
+    frame = image_tensor(image, model.device)  # 1 x 3 x H x W
+    patches = _each(trackers, lambda place: trackers[place].look(frame), errors)  # 1 x 3 x 256 x 256 each
+    if not patches:
+        return {}
+    batch = model.gem_features(torch.cat(list(patches.values())))  # n x C x 16 x 16
+    features = dict(zip(patches, batch.split(1), strict=True))
+    sights = _each(features, lambda place: trackers[place].locate(features[place]), errors)
+    wanted = {place: sight.crop for place, sight in sights.items() if sight.crop is not None}
+    crops = _each(wanted, lambda place: wanted[place].cut(image), errors)  # S x S x 3 each
+    masks = model.segment(list(crops.values()), [trackers[place].template for place in crops])  # S x S each
+    probabilities = dict(zip(crops, masks, strict=True))
+    left = [place for place in sights if place not in errors]
+    answers = _each(left, lambda place: trackers[place].conclude(sights[place], probabilities.get(place)), errors)
     done = _each(answers, lambda place: trackers[place].refine(sights[place]), errors)
     return {place: answers[place] for place in done}
 

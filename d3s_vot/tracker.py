@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from d3s_vot.arithmetic import computes
 from d3s_vot.base import Prediction, Tracker
 from d3s_vot.config import D3SConfig
 from d3s_vot.crops import Crop, Image, first_frame_samples, image_tensor, localization_patch
@@ -31,7 +32,7 @@ from d3s_vot.segment import Output, Segmentation, Segmenter, area_preserving_box
 Pair = tuple[float, float]
 
 MIN_TARGET_SIDE = 0.5  # pixels; the shorter side is kept at 10 pixels later, which makes a thin target enormous
-MAX_TARGET_RATIO = 16  # of the image's longer side; a crop around a larger target would fill the memory
+MAX_TARGET_RATIO = 16  # of the image's longer side; nothing can be seen of a larger target
 
 
 def load_tracker(
@@ -92,8 +93,7 @@ class D3STracker(Tracker):
         """Another tracker on the same network, for another target."""
         return D3STracker(self.model, segmentation=self._segmentation)
 
-    # In inference mode throughout, whatever the caller's mode: the online model's tensors change in place.
-    @torch.inference_mode()
+    @computes
     def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | None = None) -> None:
         """Learn the target from the first frame; see `Tracker.initialize`."""
         image = as_image(image)
@@ -119,49 +119,51 @@ class D3STracker(Tracker):
         if not filled.any():
             raise InputError(f"the target's box {tuple(target.box)} covers no pixel of the image")
 
+        position: Pair = (center[1], center[0])  # (y, x), as all of GEM
+        size: Pair = (wh[1], wh[0])  # (h, w)
+        scale = math.sqrt(c.gem_search_area_scale**2 * wh[0] * wh[1]) / c.gem_patch_size
+        base_size: Pair = (size[0] / scale, size[1] / scale)
+        gem = self._learn(image, position, scale, base_size)
+        segmenter = Segmenter(self.model, image, center, wh, filled, output, target.box)
+        # Only now, when nothing can fail any more: until here the tracker follows its target of before.
         self._frame, self._image_size, self._output = 1, (height, width), output
-        self._position: Pair = (center[1], center[0])  # (y, x), as all of GEM
-        self._size: Pair = (wh[1], wh[0])  # (h, w)
-        self._scale = math.sqrt(c.gem_search_area_scale**2 * wh[0] * wh[1]) / c.gem_patch_size
-        self._base_size: Pair = (self._size[0] / self._scale, self._size[1] / self._scale)
-        self._history = ScoreHistory(c)
-        self._gem = self._learn(image)
-        self._segmenter = Segmenter(self.model, image, center, wh, filled, self._output, target.box)
+        self._position, self._size, self._scale, self._base_size = position, size, scale, base_size
+        self._answered_size, self._clamped = size, False
+        self._history, self._gem, self._segmenter = ScoreHistory(c), gem, segmenter
 
-    def _learn(self, image: Image) -> GEM:
-        """The online model from the augmented samples of the first frame."""
+    def _learn(self, image: Image, position: Pair, scale: float, base_size: Pair) -> GEM:
+        """The online model from the augmented samples of the first frame; see `initialize` for the arguments."""
         c = self.config
-        at = (float(round(self._position[0])), float(round(self._position[1])))
+        at = (float(round(position[0])), float(round(position[1])))
         frame = image_tensor(image, self.model.device)
-        window = localization_patch(frame, at, self._scale, c.gem_window_size)
+        window = localization_patch(frame, at, scale, c.gem_window_size)
         samples, shifts = first_frame_samples(window, c.gem_patch_size)  # 27 x 3 x 256 x 256, 27 x 2
         features = self.model.gem_features(samples)  # 27 x C x 16 x 16
-        centers = self._label_center(at, self._scale) + shifts / c.gem_stride  # 27 x 2
-        return GEM(c, features, self._labels(centers))
+        centers = self._label_center(position, at, scale) + shifts / c.gem_stride  # 27 x 2
+        return GEM(c, features, self._labels(centers, base_size))
 
-    def _label_center(self, sample_position: Pair, scale: float) -> torch.Tensor:
+    def _label_center(self, position: Pair, sample_position: Pair, scale: float) -> torch.Tensor:
         """(y, x) of the target on the feature grid of a sample, from its middle."""
         c = self.config
-        offset = torch.tensor(self._position) - torch.tensor(sample_position)
-        return c.gem_feature_size * offset / (scale * c.gem_patch_size) + 0.5
+        target, middle = (torch.tensor(p, dtype=torch.float32, device="cpu") for p in (position, sample_position))
+        return c.gem_feature_size * (target - middle) / (scale * c.gem_patch_size) + 0.5
 
-    def _labels(self, centers: torch.Tensor) -> torch.Tensor:
+    def _labels(self, centers: torch.Tensor, base_size: Pair) -> torch.Tensor:
         c = self.config
-        sigma = c.label_sigma_factor * math.sqrt(math.prod(self._base_size)) / c.gem_stride
+        sigma = c.label_sigma_factor * math.sqrt(math.prod(base_size)) / c.gem_stride
         return gaussian_labels(centers.to(self.model.device, torch.float32), sigma, c.gem_feature_size)
 
-    @torch.inference_mode()
+    @computes
     def track(self, image: ImageLike) -> Prediction:
         """Find the target in the next frame; see `Tracker.track`, and `track_together` for several targets."""
         image = as_image(image)
         self.check(image)
-        with self.model.between_networks():
-            patch = self.look(image_tensor(image, self.model.device))
-            sight = self.locate(self.model.gem_features(patch))
-            probability = None
-            if sight.crop is not None:
-                (probability,) = self.model.segment([sight.crop.cut(image)], [self.template])
-            prediction = self.conclude(sight, probability)
+        patch = self.look(image_tensor(image, self.model.device))
+        sight = self.locate(self.model.gem_features(patch))
+        probability = None
+        if sight.crop is not None:
+            (probability,) = self.model.segment([sight.crop.cut(image)], [self.template])
+        prediction = self.conclude(sight, probability)
         self.refine(sight)
         return prediction
 
@@ -240,6 +242,7 @@ class D3STracker(Tracker):
         self._image_size = (height, width)
         self._position = (self._position[0] * down, self._position[1] * right)
         self._size = (self._size[0] * factor, self._size[1] * factor)
+        self._answered_size = (self._answered_size[0] * factor, self._answered_size[1] * factor)
         self._scale *= factor
 
     def _inside(self, position: Pair, displacement: Pair) -> Pair:
@@ -263,6 +266,7 @@ class D3STracker(Tracker):
         low = max(self.config.min_base_size / base_h, self.config.min_base_size / base_w)
         high = max(min(h / base_h, w / base_w), low)
         self._scale = min(max(scale, low), high)
+        self._clamped = not low < scale < high
         self._size = (base_h * self._scale, base_w * self._scale)
 
     def _follow_mask(self, mask: Segmentation, moved: Pair) -> None:
@@ -285,7 +289,8 @@ class D3STracker(Tracker):
     def _remember(self, sight: Sight) -> None:
         """Let the frame into GEM's memory."""
         c = self.config
-        label = self._labels(self._label_center(sight.position, sight.scale)[None])[0]
+        center = self._label_center(self._position, sight.position, sight.scale)
+        label = self._labels(center[None], self._base_size)[0]
         hard = sight.flag == Flag.HARD_NEGATIVE
         self._gem.add(sight.features, label, c.hard_negative_learning_rate if hard else c.learning_rate)
 
@@ -297,8 +302,11 @@ class D3STracker(Tracker):
                 shape = self._segmenter.calibration.correct(mask_box(found.corners))
             else:
                 shape = Polygon(found.corners)
+            self._answered_size = (shape.box.h, shape.box.w)
         else:
-            shape = Box.from_center(self._position[1], self._position[0], self._size[1], self._size[0])
+            # The smallest and the largest size are for the search: a target beyond them has not changed its own.
+            h, w = self._answered_size if self._clamped else self._size
+            shape = Box.from_center(self._position[1], self._position[0], w, h)
         c = self.config
         as_mask = self._output is Output.MASK
         return Prediction(

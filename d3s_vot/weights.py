@@ -24,7 +24,8 @@ from torch import Tensor
 
 from d3s_vot.backbones import CHANNELS
 from d3s_vot.config import D3SConfig
-from d3s_vot.errors import CheckpointError
+from d3s_vot.crops import FIRST_FRAME_SAMPLES
+from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.files import write_whole
 from d3s_vot.network import SegmentationNetwork
 
@@ -53,6 +54,19 @@ class Checkpoint:
     config: dict[str, float | int]
     provenance: dict[str, Any]
     checksum: str
+
+    @property
+    def constants(self) -> D3SConfig:
+        """All constants of the tracker that the weights were made for.
+
+        Raises:
+            InputError: one of `config` is unknown or cannot be used.
+        """
+        known = {field.name for field in fields(D3SConfig)}
+        for name in self.config:
+            if name not in known:
+                raise InputError(f"there is no constant {name[:40]!r}")
+        return D3SConfig(**self.config)  # type: ignore[arg-type]
 
     @classmethod
     def create(
@@ -186,12 +200,23 @@ def _verify(checkpoint: Checkpoint, what: str, remedy: str) -> None:
             raise CheckpointError(f"{what} needs the trunk {name!r}, which is unknown; update the package")
     if not isinstance(checkpoint.provenance, dict) or not isinstance(checkpoint.config, dict):
         raise CheckpointError(f"the metadata of {what} are damaged; {remedy}")
-    for name, value in checkpoint.config.items():
-        if not _is_constant(name, value):
-            raise CheckpointError(f"{what} sets {name[:40]!r} to {str(value)[:40]}; update the package")
+    try:
+        constants = checkpoint.constants
+    except InputError as error:
+        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    channels = CHANNELS[gem_trunk or trunk][3]
+    for name, low, high in (
+        ("projection_channels", 1, channels),
+        ("memory_size", FIRST_FRAME_SAMPLES + 1, math.inf),
+        ("similarity_top_k", 1, (constants.segm_crop_size // 16) ** 2),
+    ):
+        if not low <= getattr(constants, name) <= high:
+            raise CheckpointError(
+                f"{what} sets the constant {name} to {getattr(constants, name)}, outside {low} .. {high}; {remedy}"
+            )
     trunks = (TRUNK,) if gem_trunk is None else (TRUNK, GEM_TRUNK)
     head = {name: tensor for name, tensor in tensors.items() if not name.startswith(trunks)}
-    check_shapes(head, head_shapes(trunk, int(checkpoint.config.get("refinement_width", 1))), what)
+    check_shapes(head, head_shapes(trunk, constants.refinement_width), what)
     for name, tensor in sorted(tensors.items()):
         count = name.endswith(".num_batches_tracked")
         if tensor.dtype not in ((torch.int64,) if count else (torch.float16, torch.float32)):
@@ -201,11 +226,3 @@ def _verify(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     for name, tensor in sorted(tensors.items()):
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{what} holds a weight that is not finite ({name}); {remedy}")
-
-
-def _is_constant(name: str, value: object) -> bool:
-    """Whether `D3SConfig` has that field and the value is a finite number of its type."""
-    kind = {field.name: field.type for field in fields(D3SConfig)}.get(name)
-    if kind == "float" and isinstance(value, float):
-        return math.isfinite(value)
-    return kind in ("int", "float") and type(value) is int

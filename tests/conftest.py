@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from d3s_vot import D3STracker, InputError, load_tracker
+
 SHARED = Path(os.environ.get("D3S_VOT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -50,6 +52,17 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def fast_preset() -> D3STracker:
+    """A tracker of the preset fast, on a CPU; whoever needs it skips where OpenVINO is missing or cannot compile."""
+    try:
+        return load_tracker("D3S", "cpu", preset="fast")
+    except InputError as error:
+        if "the preset fast" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ from scenes import scene
 
 from d3s_vot import load_tracker
 from d3s_vot.errors import InputError
-from d3s_vot.model import load_model
+from d3s_vot.model import D3SModel, load_model
 from d3s_vot.regions import box_iou
 from d3s_vot.tracker import D3STracker
+from d3s_vot.weights import find_weights, load_checkpoint
 
 
 def follow(tracker: D3STracker, frames: int = 5) -> list:
@@ -23,22 +24,16 @@ def follow(tracker: D3STracker, frames: int = 5) -> list:
     return [tracker.track(scene(t)[0]) for t in range(1, frames)]
 
 
-@pytest.fixture(scope="module")
-def fast() -> D3STracker:
-    pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
-    return load_tracker("D3S", "cpu", preset="fast")
-
-
-def test_answers_are_those_of_the_exact_preset(fast: D3STracker) -> None:
-    for quick, exact in zip(follow(fast), follow(load_tracker("D3S", "cpu")), strict=True):
+def test_answers_are_those_of_the_exact_preset(fast_preset: D3STracker) -> None:
+    for quick, exact in zip(follow(fast_preset), follow(load_tracker("D3S", "cpu")), strict=True):
         assert box_iou(quick.box, exact.box) > 0.9
         assert np.abs(quick.mask ^ exact.mask).mean() < 0.005
         assert quick.confidence == pytest.approx(exact.confidence, abs=0.02)
         assert quick.visible == exact.visible
 
 
-def test_features_and_probabilities_are_near_the_exact_ones(fast: D3STracker) -> None:
-    exact, model = load_model("D3S", "cpu"), fast.model
+def test_features_and_probabilities_are_near_the_exact_ones(fast_preset: D3STracker) -> None:
+    exact, model = load_model("D3S", "cpu"), fast_preset.model
     patches = torch.rand(27, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
     for some in (patches[:1], patches):
         expected = exact.gem_features(some)
@@ -52,13 +47,13 @@ def test_features_and_probabilities_are_near_the_exact_ones(fast: D3STracker) ->
     assert np.abs(quick - slow).mean() < 0.02
 
 
-def test_same_input_same_bits(fast: D3STracker) -> None:
-    once, again = follow(fast), follow(fast.fork())
+def test_same_input_same_bits(fast_preset: D3STracker) -> None:
+    once, again = follow(fast_preset), follow(fast_preset.fork())
     assert [p.region for p in once] == [p.region for p in again]
     assert all(np.array_equal(a.probability, b.probability) for a, b in zip(once, again, strict=True))
 
 
-def test_ctrl_c_is_heard(fast: D3STracker) -> None:
+def test_ctrl_c_is_heard(fast_preset: D3STracker) -> None:
     """OpenVINO replaces the stack that Python's handlers of signals run on, by one that is gone."""
     code = (
         "import faulthandler, signal; faulthandler.enable()\n"
@@ -72,8 +67,8 @@ def test_ctrl_c_is_heard(fast: D3STracker) -> None:
 
 
 def test_half_precision_in_torch_as_on_a_gpu() -> None:
-    exact, half = load_model("D3S", "cpu"), load_model("D3S", "cpu")
-    half.precision = torch.bfloat16
+    exact, checkpoint = load_model("D3S", "cpu"), load_checkpoint(find_weights("D3S"))
+    half = D3SModel.from_checkpoint(checkpoint, torch.device("cpu"), precision=torch.bfloat16)
     for quick, slow in zip(follow(D3STracker(half), 3), follow(D3STracker(exact), 3), strict=True):
         assert box_iou(quick.box, slow.box) > 0.9
         assert quick.probability is not None and quick.probability.dtype == np.float32
@@ -83,6 +78,18 @@ def test_without_openvino_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(InputError, match=r"install d3s-vot\[fast\]"):
         load_tracker("D3S", "cpu", preset="fast")
+
+
+def test_a_processor_that_openvino_cannot_compile_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp:117:\nobject is not initialized\n\n")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", fail)
+    with pytest.raises(InputError, match=r"cannot be had.* processor.*\(object is not initialized\); use") as caught:
+        load_tracker("D3S", "cpu", preset="fast")
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_preset() -> None:

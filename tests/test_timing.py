@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 
 import pytest
@@ -49,3 +50,13 @@ def test_an_error_ends_its_stage(ticks: None) -> None:
             broken()
         outer(1)
         assert watch.lap() == {"broken": 1.0, "outer": 3.0, "inner": 2.0}
+
+
+def test_other_threads_are_not_measured(ticks: None) -> None:
+    with Stopwatch() as watch:
+        watch.switch("rest")
+        thread = threading.Thread(target=outer, args=(1,))
+        thread.start()
+        thread.join()
+        watch.back()
+        assert watch.lap() == {"rest": 1.0}

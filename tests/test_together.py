@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from matching import Matching
-from scenes import scene
+from scenes import resized, scene
 
 from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, Tracker, load_tracker, model, track_together
 from d3s_vot.backbones import Trunk
@@ -91,9 +91,8 @@ def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_o
             assert [answer.crop is None for answer in answers] == [True, False, True, False]  # the last is given a mask
 
 
-def test_answers_of_the_preset_fast() -> None:
-    pytest.importorskip("openvino", reason="the preset fast needs OpenVINO on a CPU")
-    alone = forks(load_tracker("D3S", "cpu", preset="fast"), targets())
+def test_answers_of_the_preset_fast(fast_preset: D3STracker) -> None:
+    alone = forks(fast_preset, targets())
     joint = copies(alone)
     for t in range(1, 4):
         for together, tracker in zip(track_together(joint, scene(t)[0]), alone, strict=True):
@@ -157,6 +156,18 @@ def test_a_refused_frame_leaves_all_as_they_are(begun: list[D3STracker]) -> None
             track_together(wrong, image)
     for together, tracker in zip(track_together(joint, scene(1)[0]), alone, strict=True):
         assert_same(together, tracker.track(scene(1)[0]))
+
+
+def test_frames_that_change_their_size(begun: list[D3STracker]) -> None:
+    """Targets that saw other frames last come to the new one from their own sizes."""
+    alone, joint = copies(begun[:3]), copies(begun[:3])
+    for group in (alone, joint):
+        group[0].track(resized(*scene(1), 0.75)[0])
+    frame, truth = resized(*scene(2), 1.5)
+    for together, tracker in zip(track_together(joint, frame), alone, strict=True):
+        assert_same(together, tracker.track(frame))
+        assert together.image_size == frame.shape[:2]
+    assert box_iou(track_together(joint, frame)[0].box, truth) > 0.6
 
 
 def test_a_target_that_fails_does_not_take_the_others_along(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import csv
 import json
 import os
+import signal
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace

@@ -25,7 +25,6 @@ from PIL import Image
 
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.checks import picture_size, some
-from d3s_vot.labels import VOID, Labels, objects_in, read_labels, voc_palette
 from d3s_vot.evaluation.davis_names import VALIDATION
 from d3s_vot.labels import VOID, Labels, objects_in, read_labels, voc_palette
 from d3s_vot.leftovers import is_leftover, without_leftovers
