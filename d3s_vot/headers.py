@@ -20,6 +20,8 @@ _ASIDE = 1 | 4  # in the first: a smaller copy, a mask
 def page_numbers(file: BinaryIO) -> list[int]:
     """Places of the pictures in a file that holds several of equal rank; previews do not count. Else [0].
 
+    Of a TIFF they are the bytes at which the pages begin, else numbers.
+
     Args:
         file: from its beginning on; also one that is damaged.
     """
@@ -28,7 +30,7 @@ def page_numbers(file: BinaryIO) -> list[int]:
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         pages = list(range(_png_count(file)))
     elif head[:4] in _TIFF:
-        pages = [k for k, page in enumerate(_pages(file)) if not page[_SUBFILE] & _ASIDE]
+        pages = [place for place, page in _pages(file).items() if not page[_SUBFILE] & _ASIDE]
     elif head[:4] == b"GIF8" or head[4:12] == b"ftypavis" or (head[8:16] == b"WEBPVP8X" and head[20] & 2):
         pages = list(range(_frame_count(file)))
     file.seek(0)
@@ -45,7 +47,7 @@ def unusable_depth(file: BinaryIO) -> str | None:
     if head.startswith(_FLOATS):
         problem = "high dynamic range"
     elif head[:4] in _TIFF:
-        for page in _pages(file):
+        for page in _pages(file).values():
             if page[_FORMAT] == 3:
                 problem = "fractions for values"
             elif page[_BITS] > 16:
@@ -82,22 +84,20 @@ def _png_count(file: BinaryIO) -> int:
         place += 12 + length
 
 
-def _pages(file: BinaryIO) -> list[dict[int, int]]:
-    """Tags of the pages of a TIFF, as far as they can be read."""
+def _pages(file: BinaryIO) -> dict[int, dict[int, int]]:
+    """Tags of the pages of a TIFF by the bytes at which these begin, as far as they can be read."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    pages: list[dict[int, int]] = []
-    seen = set()
+    pages: dict[int, dict[int, int]] = {}
     with warnings.catch_warnings(), suppress(Exception):  # where it is damaged the decoder will say so in its turn
         warnings.simplefilter("ignore")
         file.seek(0)
         head = file.read(8)
         page = ImageFileDirectory_v2(head + (file.read(8) if 43 in head[2:4] else b""))
-        while page.next and page.next not in seen:
-            seen.add(page.next)
-            file.seek(page.next)
+        while (place := page.next) and place not in pages:
+            file.seek(place)
             page.load(file)
-            pages.append({tag: _largest(page.get(tag), absent) for tag, absent in _ABSENT.items()})
+            pages[place] = {tag: _largest(page.get(tag), absent) for tag, absent in _ABSENT.items()}
     return pages
 
 

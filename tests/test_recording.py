@@ -15,6 +15,7 @@ av = pytest.importorskip("av")
 from videos import damage, disc_video, lost, packet_count, read, small_frames, write_video  # noqa: E402
 
 from d3s_vot.errors import InputError  # noqa: E402
+from d3s_vot.video.decoding import display_matrix  # noqa: E402
 from d3s_vot.video.encoding import OverlayVideo  # noqa: E402
 from d3s_vot.video.sources import Frame, open_source  # noqa: E402
 
@@ -129,6 +130,22 @@ def test_of_several_tracks_the_film_is_followed(
 
 
 TAPE = Fraction(16, 11)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_an_unknown_kind_of_side_data_costs_no_frame(tmp_path: Path, rotation: int) -> None:
+    path = write_video(tmp_path / "a.mp4", small_frames(1), rotation=rotation)
+    with av.open(str(path)) as file:
+        frame = next(file.decode(video=0))
+
+    class Unknown:  # as PyAV's frames are, where FFmpeg has more kinds than it knows
+        rotation = frame.rotation
+
+        @property
+        def side_data(self) -> None:
+            raise ValueError("31 is not a valid Type")
+
+    assert np.array_equal(np.sign(display_matrix(Unknown())), np.sign(display_matrix(frame)))
 
 
 @pytest.mark.parametrize(("rotation", "shown"), [(0, TAPE), (180, TAPE), (90, 1 / TAPE)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -84,6 +85,17 @@ def test_a_file_of_several_pictures_is_a_video(tmp_path: Path, name: str, caplog
     write_pictures(tmp_path / "f", ["0.png"])
     (tmp_path / name).rename(tmp_path / "f" / f"1{name[1:]}")
     assert lost(read(tmp_path / "f")[1]) == [1] and "holds 5 pictures" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(("deep", "options"), [(False, {}), (True, {}), (False, {"big_tiff": True})])
+def test_stacks_of_every_kind_whatever_their_name(tmp_path: Path, deep: bool, options: dict) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff[*] \n.tif"))  # no UTF-8, which OpenCV cannot open
+    kind, factor = (">u2", 257) if deep else (np.uint8, 1)
+    pages = [Image.fromarray(np.full((30, 40), 60 * k * factor).astype(kind)) for k in range(4)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], **options)
+    assert path.read_bytes()[:1] == (b"M" if deep else b"I")
+    source, frames = read(path)
+    assert (source.count, [frame.image.mean() for frame in frames]) == (4, [0, 60, 120, 180])
 
 
 def test_deep_stacks_and_previews(tmp_path: Path) -> None:

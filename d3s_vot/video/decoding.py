@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -205,7 +206,12 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d): a stored pixel (x, y) is shown at (a x + c y, b x + d y); only signs and zeros count."""
     from av.sidedata.sidedata import Type
 
-    found: Any = frame.side_data  # PyAV's stub takes it for a dictionary of other things
+    try:
+        found: Any = frame.side_data  # PyAV's stub takes it for a dictionary of other things
+    except ValueError:  # a kind that PyAV does not know is among them; that the picture is mirrored is lost, too
+        angle = math.radians(frame.rotation)
+        a, b = round(math.cos(angle)), -round(math.sin(angle))
+        return a, b, -b, a
     for data in found:
         if data.type is Type.DISPLAYMATRIX:
             a, b, _, c, d = (int(number) for number in np.frombuffer(bytes(data), "<i4")[:5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Stack(Source):
 
         Args:
             path: of the file.
-            pages: places of its pictures, from `page_numbers`.
+            pages: where its pictures are, from `page_numbers`.
 
         Raises:
             InputError: it cannot be read, or has values that 0..255 cannot show.
@@ -51,11 +52,16 @@ class Stack(Source):
 
     def _page(self, page: int) -> tuple[NDArray[np.uint8] | None, float]:
         """A page of a TIFF, which Pillow cannot read in all its kinds, and for how long it is shown."""
+        # In a copy of the file, of which only what is touched takes memory, the page is the first.
+        data = np.memmap(self._path, np.uint8, "c")
+        order, begin, size = ">" if data[0] == ord("M") else "<", *((8, "Q") if 43 in data[2:4] else (4, "I"))
+        place = struct.pack(order + size, page)
+        data[begin : begin + len(place)] = np.frombuffer(place, np.uint8)
         try:
-            images = cv2.imreadmulti(str(self._path), page, 1, flags=cv2.IMREAD_COLOR_RGB)[1]
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
         except cv2.error:  # larger than OpenCV decodes
-            images = ()
-        return (np.asarray(images[0], np.uint8) if images else None), 1 / FPS
+            image = None
+        return (None if image is None else np.asarray(image, np.uint8)), 1 / FPS
 
     def _frame(self, page: int) -> tuple[NDArray[np.uint8] | None, float]:
         """A frame of an animation, as the ones before left the canvas, and for how long it is shown."""
