@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import toolkit
-from waiting import alive, family, wait_until
+from waiting import PATIENCE, alive, family, wait_until
 
 from d3s_vot import cli
 from d3s_vot.errors import D3SError, InputError
@@ -427,3 +427,25 @@ def test_results_of_other_data_or_settings(
         ("unsupervised", "cup"),
     }
     assert Workspace.load(workspace).trackers() == ["StandIn"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_and_resumed(workspace: Path, tmp_path: Path, kind: signal.Signals, workers: str) -> None:
+    """Trackers end with the workers; whole repetitions stay, and the next run adds the others."""
+    command = [sys.executable, "-m", "d3s_vot.cli", "evaluate", str(workspace), "StandIn", "--workers", workers]
+    slow = toolkit.environment(STANDIN_PAUSE="0.01", PYTHONPATH=str(tmp_path / "light"))
+    with subprocess.Popen(
+        command, env=slow, cwd=toolkit.TESTS.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: len(list(workspace.glob("results/*/*/*/*.bin"))) >= 2, "two repetitions", process)
+        started = family(process.pid)
+        process.send_signal(kind)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and said.splitlines()[-1] == "d3s-vot: interrupted"
+    wait_until(lambda: not any(map(alive, started)), "all ended")
+    assert not list(workspace.rglob("*.part"))
+    before = results(workspace)
+    evaluate(workspace, ["StandIn"])
+    assert results(workspace) == results(toolkit.evaluated()) and before.items() < results(workspace).items()
+    assert times(workspace) == times(toolkit.evaluated())

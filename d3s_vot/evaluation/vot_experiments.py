@@ -18,10 +18,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from d3s_vot.errors import D3SError, InputError
-from d3s_vot.evaluation import vot_workspace
+from d3s_vot.evaluation import vot_identity, vot_workspace
 from d3s_vot.evaluation.jobs import Failure, Place, Pool, run_jobs
 from d3s_vot.evaluation.store import Manifest, Store
-from d3s_vot.evaluation.vot_workspace import WholeResults, one_line
+from d3s_vot.evaluation.vot_workspace import WholeResults, one_line, signals_between_frames
 from d3s_vot.progress import Progress
 from d3s_vot.results import AGREEING
 from d3s_vot.vot import Settings
@@ -194,7 +194,8 @@ def _execute(root: Path, workspace: Any, job: Job) -> None:
     sequence = experiment.transform(workspace.dataset[job.sequence])[job.part]
     tracker, results = _bind(root, workspace.registry[job.tracker], experiment, sequence)
     try:
-        experiment.execute(tracker, sequence)
+        with signals_between_frames(tracker):
+            experiment.execute(tracker, sequence)
     except TrackerException as error:
         log = root / "logs" / f"{job.tracker}_{job.experiment}_{sequence.name}.log"
         raise D3SError(_complaint(error, log)) from error
@@ -235,7 +236,7 @@ def _plan(
     jobs: list[Job] = []
     known: list[Known] = []
     finished = 0
-    data = {sequence.name: vot_workspace.describe_data(sequence) for sequence in workspace.dataset}
+    data = {sequence.name: vot_identity.describe_data(sequence) for sequence in workspace.dataset}
     for tracker in trackers:
         for experiment in experiments:
             begun: set[str] = set()
@@ -255,7 +256,7 @@ def _plan(
                     raise
                 except Exception as error:  # of any kind, as in `load`
                     raise InputError(f"{experiment.identifier} cannot be run on {name}: {one_line(error)}") from error
-            settings = vot_workspace.describe(tracker, experiment)
+            settings = vot_identity.describe(tracker, experiment)
             folder = root / "results" / tracker.reference / experiment.identifier
             name = f".{tracker.reference}.{experiment.identifier}.json"
             store = Store(root / "results", name, f"remove {folder} to run all again")

@@ -9,19 +9,18 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import io
-import json
 import logging
+import multiprocessing
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation import identity
 from d3s_vot.evaluation.checks import some
 from d3s_vot.evaluation.store import Store
+from d3s_vot.interrupts import Interrupted, uninterrupted
 
 SHOWN = 5  # sequences that a message describes
 LONGEST = 10_000_000  # frames of a sequence
@@ -176,43 +175,6 @@ def _is_absent(region: Any) -> bool:
     return region.type == RegionType.POLYGON and len(set(region.points())) == 1
 
 
-# Settings of this package that change results by more than their last digits.
-SETTINGS = ("D3S_VOT_WEIGHTS", "D3S_VOT_TRUNK", "D3S_VOT_PRESET", "D3S_VOT_RULES")
-
-
-def describe(tracker: Any, experiment: Any) -> dict[str, Any]:
-    """What the results of a tracker in an experiment, the toolkit's both, depend on beside the data; JSON values."""
-    environment = {**os.environ, **tracker._envvars}
-    given = {name: environment[name] for name in SETTINGS if environment.get(name)}
-    files = {f"content of {name}": identity.of_file(Path(value)) for name, value in given.items()}
-    rules = {
-        name: value
-        for name, value in experiment.dump().items()
-        if name in ("type", "realtime", "skip_initialize", "skip_tags", "failure_overlap", "anchor")
-    }
-    return {
-        "command": str(tracker._command),
-        "arguments": {name: str(value) for name, value in tracker._arguments.items()},
-        **given,
-        **{name: content for name, content in files.items() if content},
-        "versions": {
-            package: version(package)
-            for package in ("d3s-vot", "vot-toolkit")
-            if package != "d3s-vot" or "d3s_vot" in str(tracker._command)
-        },
-        "experiment": json.loads(json.dumps(rules, default=str)),
-    }
-
-
-def describe_data(sequence: Any) -> dict[str, str]:
-    """What results depend on of a sequence of the toolkit's: its annotation, which says when a tracker failed."""
-    folder = Path(sequence.metadata("root"))
-    truths = [folder / sequence.metadata("groundtruth", "groundtruth.txt"), *sorted(folder.glob("groundtruth_*.txt"))]
-    channels = [sequence.channel(name) for name in sequence.channels()]
-    frames = [Path(channel.filename(index)) for channel in channels for index in range(len(sequence))]
-    return {"ground truth": "".join(map(identity.of_file, truths)), "frames": identity.of_frames(frames)}
-
-
 class WholeResults:
     """The toolkit's `Results` of one sequence, in which a repetition is there with all of its files or not at all.
 
@@ -262,6 +224,33 @@ class WholeResults:
         ordered = sorted(self._pending, key=lambda name: name.endswith(TRAJECTORY))
         self._store.write({f"{self._name}/{name}": self._pending[name] for name in ordered})
         self._pending.clear()
+
+
+@contextmanager
+def signals_between_frames(tracker: Any) -> Iterator[None]:
+    """A signal to end is heeded after the tracker's answer: where C code of TraX calls Python's it would be lost."""
+    if multiprocessing.parent_process() is not None:  # a worker, which is ended at once
+        yield
+        return
+    with uninterrupted() as signals:
+        runtime = tracker.runtime
+
+        def heeding(answer: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **named: Any) -> Any:
+                answered = answer(*arguments, **named)
+                if signals.asked:
+                    raise Interrupted
+                return answered
+
+            return call
+
+        def start(*arguments: Any, **named: Any) -> Any:
+            started = runtime(*arguments, **named)
+            started.initialize, started.update = heeding(started.initialize), heeding(started.update)
+            return started
+
+        tracker.runtime = start
+        yield
 
 
 def check_results(results: WholeResults, experiment: Any, sequence: Any) -> int:
