@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
+from d3s_vot.paths import as_path
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing or cannot be decoded.
     """
-    path = Path(path)
+    path = as_path(path, "the image")
     if not path.is_file():
         raise InputError(f"there is no image {path}; check the path")
     try:
