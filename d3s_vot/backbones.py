@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from d3s_vot.errors import CheckpointError
+from d3s_vot.foreign import read_state
+from d3s_vot.paths import as_path
 from d3s_vot.timing import stage
 
 CHANNELS: dict[str, tuple[int, int, int, int]] = {
@@ -92,7 +94,7 @@ def create_trunk(
 
     Args:
         name: one of `CHANNELS`.
-        weights: a file to read instead (safetensors or a torchvision state dict); never executed.
+        weights: a file to read instead (safetensors, or a state dict that `torch.save` wrote); never executed.
         state: tensors to use instead, with torchvision's names.
         frozen: ready for inference; otherwise all layers are there as they were trained.
 
@@ -113,13 +115,13 @@ def imagenet_tensors(name: str, weights: Path | str | None = None) -> Mapping[st
 
     Args:
         name: one of `CHANNELS`.
-        weights: a file to read instead (safetensors or a torchvision state dict); never executed.
+        weights: a file to read instead (safetensors, or a state dict that `torch.save` wrote); never executed.
 
     Raises:
         CheckpointError: they are missing or unreadable.
     """
     if weights is not None:
-        return _read_state(Path(weights))
+        return _read_state(as_path(weights, "the file of the trunk"))
     if name in PACKAGED:
         return _read_state(_efficientnet_file(name))
     if name == "resnet50_caffe":
@@ -207,14 +209,12 @@ def _download_torchvision(name: str) -> Mapping[str, Tensor]:
 def _read_state(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"there is no trunk file {path}; check the path")
+    if path.suffix != ".safetensors":
+        return read_state(path)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged or not a state dict; get a fresh copy") from error
-    except Exception as error:  # torch raises pickle errors of several private kinds here
-        raise CheckpointError(f"{path} holds more than tensors and is not read") from error
+        return load_file(path)
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or not a safetensors file; get a fresh copy") from error
 
 
 def _load_exactly(network: nn.Module, state: Mapping[str, Tensor], what: str, ignore: tuple[str, ...] = ()) -> None:

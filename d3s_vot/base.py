@@ -65,13 +65,15 @@ class Tracker(ABC):
     """One target in one video, frame by frame."""
 
     @abstractmethod
-    def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | None = None) -> None:
+    def initialize(
+        self, image: ImageLike, region: Region | None = None, *, mask: NDArray | Mask | None = None
+    ) -> None:
         """Learn the target from the first frame.
 
         Args:
             image: H x W x 3 RGB uint8 (numpy or torch; torch also 3 x H x W), or a PIL image; never changed.
             region: the target as `Box`, `Polygon` or `Mask`.
-            mask: the target as H x W array, non-zero on it; with or without a region.
+            mask: the target as H x W array or nested lists, non-zero on it; with or without a region.
 
         Raises:
             InputError: the image or region cannot be used.

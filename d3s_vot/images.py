@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.headers import brightest, page_numbers, unusable_depth
+from d3s_vot.paths import as_path
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         InputError: the file is missing or cannot be decoded, holds several pictures, or other values than 8 or 16
             bits.
     """
-    path = Path(path)
+    path = as_path(path, "the image")
     if not path.is_file():
         raise InputError(f"there is no image {path}; check the path")
     try:

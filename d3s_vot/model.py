@@ -167,7 +167,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"there is no device {device!r}; use auto, cpu or cuda") from error
     if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"the device {str(device)!r} is not supported; use auto, cpu or cuda")

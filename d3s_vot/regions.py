@@ -8,8 +8,10 @@ pixels x .. x + w - 1. OTB, GOT-10k and the rectangles of VOT2013-2018 count fro
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,37 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from d3s_vot.errors import InputError
+
+
+def _number(value: Any) -> float:
+    """A coordinate as callers have it: a number of Python, numpy or torch, or a text of one.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        return float(value.detach() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        text = " ".join(str(value).split())[:40]
+        raise InputError(f"a box is x, y, w, h as numbers, and {text!r} is none") from error
+
+
+def _array(values: Any, what: str, dtype: type | None = None) -> NDArray[Any]:
+    """Numbers as callers have them: an array, a tensor on any device, a PIL image, or lists.
+
+    Raises:
+        InputError: they are something else, such as lists of different lengths.
+    """
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    try:
+        if torch is not None and isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = (values.float() if values.is_floating_point() else values).numpy()
+        elif not hasattr(values, "__array__") and isinstance(values, Iterable):
+            values = list(values)
+        return np.array(values, dtype)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(f"{what} cannot be read as numbers; give an array, or lists of the same length") from error
 
 
 @dataclass(frozen=True)
@@ -29,7 +62,7 @@ class Box:
     Box(x=0.0, y=0.0, w=4.0, h=4.0)
 
     Raises:
-        InputError: a value is not finite, or width or height is not positive.
+        InputError: a value is no finite number, or width or height is not positive.
     """
 
     x: float
@@ -39,7 +72,7 @@ class Box:
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "w", "h"):
-            object.__setattr__(self, name, float(getattr(self, name)))
+            object.__setattr__(self, name, _number(getattr(self, name)))
         if not all(map(math.isfinite, self)):
             raise InputError(f"box {tuple(self)} holds a value that is not finite; give x, y, w, h as numbers")
         if self.w <= 0 or self.h <= 0:
@@ -51,7 +84,7 @@ class Box:
     @classmethod
     def counted_from(cls, origin: float, x: float, y: float, w: float, h: float) -> Box:
         """The box of an annotation that counts the top-left pixel as `origin`, 1 or 0."""
-        return cls(x - origin, y - origin, w, h)
+        return cls(_number(x) - origin, _number(y) - origin, w, h)
 
     def count_from(self, origin: float) -> tuple[float, float, float, float]:
         """x, y, w, h as an annotation has them that counts the top-left pixel as `origin`."""
@@ -69,6 +102,7 @@ class Box:
     @classmethod
     def from_center(cls, cx: float, cy: float, w: float, h: float) -> Box:
         """The box of size w, h whose middle is (cx, cy)."""
+        cx, cy, w, h = (_number(value) for value in (cx, cy, w, h))
         return cls(cx - w / 2, cy - h / 2, w, h)
 
     @property
@@ -113,11 +147,11 @@ class Polygon:
         points: N x 2 corners, or the flat 2 N numbers of a VOT annotation; copied.
 
     Raises:
-        InputError: fewer than three corners, a value that is not finite, or no area.
+        InputError: fewer than three corners, a value that is no finite number, or no area.
     """
 
     def __init__(self, points: ArrayLike | Iterable[Sequence[float]]) -> None:
-        array = np.array(points, dtype=np.float64)
+        array = _array(points, "the polygon's corners", np.float64)
         if array.size < 6 or array.size % 2 or array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 2):
             raise InputError(f"a polygon needs three or more x, y corners, not an array of shape {array.shape}")
         if not np.isfinite(array).all():
@@ -175,16 +209,18 @@ class Mask:
     """A region given pixel by pixel.
 
     Args:
-        array: H x W, non-zero (or > 0.5) on the target; copied as bool.
+        array: H x W, non-zero (or > 0.5) on the target: an array, a tensor, or nested lists of numbers; copied as bool.
 
     Raises:
-        InputError: not two-dimensional, not finite, or empty.
+        InputError: no numbers, not two-dimensional, not finite, or empty.
     """
 
     array: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        array = np.asarray(self.array)
+        array = _array(self.array, "the mask")
+        if array.dtype.kind not in "biuf":
+            raise InputError(f"the mask is of the type {array.dtype}; give numbers, 0 outside the target")
         if array.ndim != 2:
             raise InputError(f"a mask must be H x W, not of shape {array.shape}")
         if not np.isfinite(array).all():
@@ -245,7 +281,7 @@ def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
         x1, y1 = max(x0 + 1, round(region.x + region.w)), max(y0 + 1, round(region.y + region.h))
         canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
     else:
-        cv2.fillPoly(canvas, [region.points.astype(np.int32)], 1)
+        cv2.fillPoly(canvas, [region.points.clip(-(2**30), 2**30).astype(np.int32)], 1)  # C's integers end there
     return canvas.astype(bool)
 
 

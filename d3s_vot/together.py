@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -46,7 +46,7 @@ class TargetError(D3SError):
         )
 
 
-def track_together(trackers: Sequence[Tracker], image: ImageLike) -> list[Prediction]:
+def track_together(trackers: Iterable[Tracker] | Tracker, image: ImageLike) -> list[Prediction]:
     """Find several targets in the next frame of their video.
 
     The answers are those of each tracker's own `track`, but for rounding. Trackers of one model, as `fork` makes them,
@@ -54,18 +54,22 @@ def track_together(trackers: Sequence[Tracker], image: ImageLike) -> list[Predic
     trackers of other kinds take turns.
 
     Args:
-        trackers: each with its own target; of any number.
+        trackers: each with its own target; of any number, or a single one.
         image: as for `Tracker.track`.
 
     Returns:
         An answer for each tracker, in their order.
 
     Raises:
-        InputError: the image cannot be used, a D3S tracker has no target yet or had frames of another shape, or a
-            tracker is given twice; all are as before.
+        InputError: the image cannot be used, a D3S tracker has no target yet or had frames of another shape, a tracker
+            is given twice, or something else than trackers is given; all are as before.
         TargetError: the step of some targets failed; the others have done theirs, and the error has their answers.
     """
     image = as_image(image)
+    trackers = list(trackers) if isinstance(trackers, Iterable) else [trackers]
+    for tracker in trackers:
+        if not isinstance(tracker, Tracker):
+            raise InputError(f"a {type(tracker).__name__} is given as a tracker; give a list of trackers")
     if len({id(tracker) for tracker in trackers}) < len(trackers):
         raise InputError("a tracker is given twice; fork it for another target")
     models: dict[int, tuple[D3SModel, dict[int, D3STracker]]] = {}

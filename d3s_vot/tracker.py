@@ -77,9 +77,14 @@ class D3STracker(Tracker):
     Args:
         model: the networks; any number of trackers share one.
         segmentation: False leaves localisation alone, with a fixed size.
+
+    Raises:
+        InputError: the model is none.
     """
 
     def __init__(self, model: D3SModel, *, segmentation: bool = True) -> None:
+        if not isinstance(model, D3SModel):
+            raise InputError(f"the model is given as {type(model).__name__}; load_tracker makes a tracker from weights")
         self.model = model
         self._segmentation = segmentation
         self._frame = 0  # the first is 1
@@ -94,12 +99,12 @@ class D3STracker(Tracker):
         return D3STracker(self.model, segmentation=self._segmentation)
 
     @computes
-    def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | None = None) -> None:
+    def initialize(self, image: ImageLike, region: Region | None = None, *, mask: NDArray | Mask | None = None) -> None:
         """Learn the target from the first frame; see `Tracker.initialize`."""
         image = as_image(image)
         height, width = image.shape[:2]
         c = self.config
-        target = region if mask is None else Mask(mask)
+        target = region if mask is None else mask if isinstance(mask, Mask) else Mask(mask)
         if isinstance(target, Mask):
             output, center, wh = Output.MASK, target.center, (target.box.w, target.box.h)
         elif isinstance(target, Box):

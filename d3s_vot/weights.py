@@ -27,7 +27,9 @@ from d3s_vot.config import D3SConfig
 from d3s_vot.crops import FIRST_FRAME_SAMPLES
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.files import write_whole
+from d3s_vot.foreign import is_foreign
 from d3s_vot.network import SegmentationNetwork
+from d3s_vot.paths import as_path
 
 FORMAT = "d3s_vot/1"
 HEAD, TRUNK, GEM_TRUNK = "segm_predictor.", "feature_extractor.", "gem_extractor."
@@ -65,7 +67,7 @@ class Checkpoint:
         known = {field.name for field in fields(D3SConfig)}
         for name in self.config:
             if name not in known:
-                raise InputError(f"there is no constant {name[:40]!r}")
+                raise InputError(f"there is no constant {name[:40]!r}; check its name")
         return D3SConfig(**self.config)  # type: ignore[arg-type]
 
     @classmethod
@@ -102,7 +104,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     Raises:
         CheckpointError: `load_checkpoint` would refuse the checkpoint, or the file cannot be written.
     """
-    path = Path(path)
+    path = as_path(path, "the checkpoint")
     _verify(checkpoint, f"the checkpoint for {path}", "mend it before it is saved")
     metadata = {
         "format": FORMAT,
@@ -126,7 +128,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: no such file, not a checkpoint of this package, damaged, of another network, or with
             weights that are not finite.
     """
-    path = Path(path)
+    path = as_path(path, "the weights file")
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise CheckpointError(f"the weights file {path} {what}; give the path of a safetensors file")
@@ -136,6 +138,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             # Cloned: safetensors maps the file into memory, and the file may be replaced while we run.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        if _is_foreign(path):
+            raise CheckpointError(
+                f"{path} is a file of torch.save; where it holds the published weights, convert it with "
+                f"`d3s-vot convert {path.name} d3s.safetensors` and give the new file"
+            ) from error
         raise CheckpointError(f"{path} is damaged or not a safetensors file; get a fresh copy") from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
@@ -153,6 +160,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return checkpoint
 
 
+def _is_foreign(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_foreign(file.read(4))
+    except OSError:
+        return False
+
+
 def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
     """The file of packaged weights, such as "D3S", or of a path.
 
@@ -160,7 +175,8 @@ def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
         CheckpointError: neither packaged nor an existing file; the message lists what is packaged.
     """
     packaged = {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
-    path = packaged.get(os.fspath(name_or_path), Path(name_or_path))
+    given = as_path(name_or_path, "the weights file")
+    path = packaged.get(os.fspath(given), given)
     if not path.is_file():
         names = ", ".join(packaged) or "none"
         raise CheckpointError(f"there are no weights {str(path)!r}; give a file or a packaged name ({names})")

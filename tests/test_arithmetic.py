@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import subprocess
 import sys
@@ -51,9 +50,9 @@ SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 
 def follow(tracker: D3STracker) -> list[tuple[float, ...]]:
     """Every number of the answers to three frames, the last of them given to two targets at once."""
-    first = tracker.fork()
+    first, second = tracker.fork(), tracker.fork()
     first.initialize(*scene(0))
-    second = copy.deepcopy(first, {id(tracker.model): tracker.model})
+    second.initialize(*scene(0))
     answers = [first.track(scene(1)[0]), second.track(scene(1)[0]), *track_together([first, second], scene(2)[0])]
     return [(*answer.box, answer.confidence, float(answer.mask.sum())) for answer in answers]
 

@@ -72,6 +72,20 @@ def test_weights_by_path_in_both_formats(tmp_path):
     assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_trunk_as_training_programs_save_it(tmp_path, zipped):
+    """Beside other things, and with the names of a network on several GPUs."""
+    state = {f"module.{name}": tensor for name, tensor in resnet_state("resnet18").items()}
+    content = {"epoch": 90, "arch": "resnet18", "state_dict": state}
+    torch.save(content, tmp_path / "a.pth.tar", _use_new_zipfile_serialization=zipped)
+    image = torch.full((1, 3, 32, 32), 90, dtype=torch.uint8)
+    plain, theirs = (
+        create_trunk("resnet18", state=resnet_state("resnet18")),
+        create_trunk("resnet18", tmp_path / "a.pth.tar"),
+    )
+    assert torch.equal(plain(image)[16], theirs(image)[16])
+
+
 def test_shared_trunks_load(shared):
     for name, file in (("resnet18", "resnet18_trunk"), ("resnet50_caffe", "resnet50_caffe_trunk")):
         trunk = create_trunk(name, shared / "weights" / f"{file}.safetensors")

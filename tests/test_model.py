@@ -9,6 +9,7 @@ from synthetic import fill_state
 
 from d3s_vot import Box, CheckpointError, D3STracker, InputError
 from d3s_vot.backbones import CHANNELS, create_trunk
+from d3s_vot.config import RULES, D3SConfig
 from d3s_vot.model import D3SModel, choose_device, load_model
 from d3s_vot.network import SegmentationNetwork
 from d3s_vot.weights import Checkpoint, find_weights, load_checkpoint, save_checkpoint
@@ -68,6 +69,49 @@ def test_configuration_of_the_checkpoint_is_used():
         Checkpoint.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config), CPU
     )
     assert model.network.top_k == 5 and model.config.scale_step == 0.07
+
+
+@pytest.mark.parametrize("rules", ["published", "calibrated"])
+def test_rules_leave_what_belongs_to_the_weights(rules):
+    config = {"similarity_top_k": 5, "segm_search_area_scale": 3.0, "segm_crop_size": 320, "scale_step": 0.07}
+    checkpoint = Checkpoint.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config)
+    model = D3SModel.from_checkpoint(checkpoint, CPU, rules=rules)
+    assert model.network.top_k == model.config.similarity_top_k == 5
+    assert (model.config.segm_search_area_scale, model.config.segm_crop_size) == (3.0, 320)
+    assert model.config.scale_step == 0.05 and model.config.box_calibration == RULES[rules].box_calibration
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("projection_channels", 0),
+        ("memory_size", 2.5),
+        ("memory_size", True),
+        ("scale_step", -0.1),
+        ("min_scale", float("nan")),
+        ("segm_crop_size", 383),
+        ("gem_window_size", 256),
+        ("fit_alpha", None),
+        ("fit_alpha", "a"),
+    ],
+)
+def test_constants_that_cannot_be_are_refused(name, value):
+    with pytest.raises(InputError, match=name):
+        D3SConfig(**{name: value})
+
+
+def test_constants_take_numbers_of_every_kind():
+    config = D3SConfig(memory_size=np.int64(50), scale_step=np.float32(0.5), min_scale=1)
+    assert config.changes() == {"memory_size": 50, "scale_step": 0.5, "min_scale": 1.0}
+    assert [type(value) for value in config.changes().values()] == [int, float, float]
+
+
+def test_rules_and_devices_of_odd_types_are_refused():
+    for wrong in ({"rules": ["published"]}, {"rules": None}, {"preset": ["fast"]}, {"device": None}, {"device": [1]}):
+        with pytest.raises(InputError):
+            load_model("D3S", **{"device": "cpu", **wrong})
+    with pytest.raises(InputError, match="load_tracker"):
+        D3STracker("D3S")
 
 
 @pytest.mark.parametrize("name", ["meta", "mps", "gpu", "cuda:99"])

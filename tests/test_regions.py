@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from d3s_vot.errors import InputError
 from d3s_vot.regions import Box, Mask, Polygon, box_iou, mask_iou, polygon_iou, rasterize
@@ -31,6 +33,95 @@ def test_box_and_its_polygon_have_the_same_area_and_box():
 def test_bad_boxes_are_refused(values):
     with pytest.raises(InputError):
         Box(*values)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.float32(3), np.int8(3), np.array(3), torch.tensor(3), torch.tensor(3.0, requires_grad=True), "3"],
+    ids=repr,
+)
+def test_numbers_of_every_kind_make_boxes(value):
+    assert Box(value, 1, value, 2) == Box(3, 1, 3, 2)
+    assert Box.from_one_based(value, value, 2, 2) == Box(2, 2, 2, 2)
+    assert Box.from_center(value, 3, value, 2) == Box(1.5, 2, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "left", 1j, [3], np.ones(2), np.ones((2, 2)), torch.ones(2), 10**400], ids=repr
+)
+def test_what_is_no_number_is_refused_in_one_sentence(value):
+    for make in (Box, Box.from_one_based, Box.from_center):
+        with pytest.raises(InputError, match="is none") as caught:
+            make(1, 2, value, 4)
+        assert "\n" not in str(caught.value)
+
+
+CORNERS = [(0, 0), (4, 0), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    "points", [CORNERS, np.array(CORNERS), torch.tensor(CORNERS), iter(CORNERS), np.array(CORNERS, object)], ids=type
+)
+def test_corners_of_every_kind_make_polygons(points):
+    assert Polygon(points) == Polygon([0, 0, 4, 0, 4, 4])
+
+
+@pytest.mark.parametrize(
+    "points", [[(1, 2), (30, 4), (5,)], ["a"] * 6, None, "0,0,4,0,4,4", 3, Box(1, 2, 3, 4)], ids=repr
+)
+def test_what_is_no_polygon_is_refused(points):
+    with pytest.raises(InputError, match="polygon"):
+        Polygon(points)
+
+
+HALF = np.array([[0, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        HALF,
+        HALF.tolist(),
+        iter(HALF.tolist()),
+        HALF.astype(bool),
+        torch.from_numpy(HALF),
+        torch.from_numpy(HALF).to(torch.bfloat16),
+        torch.from_numpy(HALF).float().requires_grad_(),
+        Image.fromarray(HALF.astype(np.uint8) * 255),
+    ],
+    ids=type,
+)
+def test_arrays_of_every_kind_make_masks(array):
+    mask = Mask(array).array
+    assert mask.dtype == bool and np.array_equal(mask, HALF > 0)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        [[0, 1], [1]],
+        HALF.astype(object),
+        HALF.astype(str),
+        HALF.astype(complex),
+        [[None, 1]],
+        None,
+        "mask.png",
+        3,
+        Box(1, 2, 3, 4),
+        torch.ones(2, 2).to_sparse(),
+        torch.ones(2, 2, device="meta"),
+    ],
+    ids=lambda array: type(array).__name__,
+)
+def test_what_is_no_mask_is_refused(array):
+    with pytest.raises(InputError, match="mask") as caught:
+        Mask(array)
+    assert "\n" not in str(caught.value)
+
+
+def test_corners_far_outside_paint_what_is_inside():
+    far = rasterize(Polygon([(-1e12, -1e12), (1e12, -1e12), (1e12, 1e12), (-1e12, 1e12)]), 4, 5)
+    assert far.all()
 
 
 @pytest.mark.parametrize(

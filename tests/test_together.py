@@ -136,6 +136,8 @@ def test_uploads_and_passes_are_counted(
 
 def test_no_target_and_trackers_of_other_kinds(begun: list[D3STracker]) -> None:
     assert track_together([], scene(0)[0]) == []
+    single, same = copies(begun[:1]), copies(begun[:1])
+    assert track_together(single[0], scene(1)[0])[0].box == track_together(iter(same), scene(1)[0])[0].box
     first, second, other = *copies(begun[:1]), copy.deepcopy(begun[0]), Matching()
     assert first.model is not second.model
     other.initialize(*scene(0))
@@ -151,6 +153,8 @@ def test_a_refused_frame_leaves_all_as_they_are(begun: list[D3STracker]) -> None
         (joint, scene(1)[0][..., 0], "grey"),
         ([*joint, joint[0].fork()], scene(1)[0], "no target yet"),
         ([*joint, joint[0]], scene(1)[0], "given twice"),
+        ([*joint, None], scene(1)[0], "NoneType"),
+        (None, scene(1)[0], "NoneType"),
     ):
         with pytest.raises(InputError, match=message):
             track_together(wrong, image)

@@ -5,9 +5,11 @@ import math
 import cv2
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from scenes import annotations, reference_model, resized, scene
 
-from d3s_vot import Box, D3STracker, InputError, Mask, Polygon, load_tracker
+from d3s_vot import Box, D3STracker, InputError, Mask, Polygon, load_tracker, tracker
 from d3s_vot.images import read_image
 from d3s_vot.regions import box_iou, polygon_iou
 
@@ -193,6 +195,47 @@ def test_a_target_far_larger_than_the_image_is_refused_and_changes_nothing(shipp
     with pytest.raises(InputError, match="thinner"):
         shipped.initialize(scene(0)[0], Box(50, 50, 1e-7, 50))
     assert shipped.track(scene(1)[0]).region == expected.region
+
+
+@pytest.mark.parametrize("part", ["GEM", "Segmenter", "first_frame_samples", "ScoreHistory"])
+def test_an_initialisation_that_fails_anywhere_changes_nothing(shipped, monkeypatch, part):
+    ours, expected = shipped.fork(), shipped.fork()
+    for one in (ours, expected):
+        one.initialize(*scene(0))
+        one.track(scene(1)[0])
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    larger, box = scene(0, 240, 320)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(tracker, part, fail)
+        ours.initialize(larger, box.polygon)
+    a, b = (one.track(scene(2)[0]) for one in (ours, expected))
+    assert a.region == b.region and a.confidence == b.confidence and np.array_equal(a.mask, b.mask)
+
+
+def test_a_small_target_keeps_its_size_without_a_mask(shipped):
+    """The search takes no target for smaller than 10 pixels; its box is as large as it was seen last."""
+    rng, side = np.random.default_rng(0), 6
+    ground = cv2.resize(rng.integers(40, 120, (24, 32, 3), np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
+    shown = ground.copy()
+    shown[60 : 60 + side, 40 : 40 + side] = (250, 220, 30)
+    shipped.initialize(shown, Box(40, 60, side, side))
+    hidden = shipped.track(ground)
+    assert not hidden.mask.any() and (hidden.box.w, hidden.box.h) == pytest.approx((side, side))
+    shipped.initialize(shown, Box(40, 60, side, side))
+    seen = [answer for answer in (shipped.track(shown) for _ in range(4)) if answer.mask.any()]
+    hidden = shipped.track(ground)
+    assert seen and not hidden.mask.any()
+    assert (hidden.box.w, hidden.box.h) == pytest.approx((seen[-1].box.w, seen[-1].box.h))
+
+
+@pytest.mark.parametrize("kind", [lambda m: m, Mask, torch.from_numpy, np.ndarray.tolist, Image.fromarray])
+def test_masks_of_every_kind_begin_the_same(shipped, kind):
+    mask = cv2.circle(np.zeros((120, 160), np.uint8), (40, 50), 15, 255, -1)
+    shipped.initialize(scene(0)[0], mask=kind(mask))
+    assert shipped._size == (31, 31) and shipped._position == (50, 40)
 
 
 def test_other_bad_input_is_refused_in_one_sentence(shipped):

@@ -1,4 +1,4 @@
-"""Checkpoints of our own, and the reader of foreign pickles in d3s_vot/convert.py."""
+"""Checkpoints of our own, and the reader of foreign pickles in d3s_vot/foreign.py."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from torch import Tensor
 from d3s_vot import load_tracker, weights
 from d3s_vot.backbones import create_trunk
 from d3s_vot.cli import main
-from d3s_vot.convert import Placeholder, convert_published, read_foreign_pickle
+from d3s_vot.convert import convert_published
 from d3s_vot.errors import CheckpointError
+from d3s_vot.foreign import Placeholder, read_foreign_pickle
 from d3s_vot.weights import (
     Checkpoint,
     find_weights,
@@ -180,6 +181,18 @@ def test_the_checkpoint_of_another_trunk_is_refused(tmp_path: Path) -> None:
         ({"config": '{"memory_size": 2.5}'}, "memory_size"),
         ({"config": '{"learning_rate": NaN}'}, "learning_rate"),
         ({"config": '{"learning_rate": "0.1"}'}, "learning_rate"),
+        ({"config": '{"learning_rate": true}'}, "learning_rate"),
+        ({"config": '{"projection_channels": 0}'}, "projection_channels"),
+        ({"config": '{"projection_channels": 300}'}, "projection_channels"),  # more than the trunk has
+        ({"config": '{"memory_size": 27}'}, "memory_size"),  # the first frame fills it
+        ({"config": '{"segm_crop_size": -384}'}, "segm_crop_size"),
+        ({"config": '{"segm_crop_size": 100}'}, "multiple of 16"),
+        ({"config": '{"segm_crop_size": 64, "similarity_top_k": 17}'}, "similarity_top_k"),
+        ({"config": '{"gem_patch_size": 10000000}'}, "gem_patch_size"),
+        ({"config": '{"gem_patch_size": 512}'}, "gem_window_size"),
+        ({"config": '{"filter_size": 3}'}, "filter_size"),
+        ({"config": '{"mask_threshold": 1e300}'}, "mask_threshold"),
+        ({"config": '{"min_scale": -Infinity}'}, "min_scale"),
         ({"config": "[1]"}, "metadata"),
         ({"config": "["}, "metadata"),
         ({"provenance": "3"}, "metadata"),
@@ -198,6 +211,15 @@ def test_a_changed_bit_is_found(tmp_path: Path) -> None:
     data[-1000] ^= 1
     path.write_bytes(data)
     refused(load_checkpoint, path, "checksum")
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+@pytest.mark.parametrize("name", ["SegmNet.pth.tar", "best model.pth", "weights.safetensors"])
+def test_files_of_training_programs_are_said_to_be_converted(tmp_path: Path, container: str, name: str) -> None:
+    """As they come: whoever has the published file gives it as the weights first."""
+    path = save_foreign(tmp_path / name, {"epoch": 40, "net": head("resnet50")}, container)
+    refused(load_checkpoint, path, f"d3s-vot convert .*{name}")
+    refused(load_tracker, path, "d3s-vot convert")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 500, -1])
@@ -655,6 +677,17 @@ def test_old_files_without_batch_counts_are_converted(tmp_path: Path, published)
 
     convert_published(published("legacy", change), tmp_path / "D3S.safetensors")
     load_checkpoint(tmp_path / "D3S.safetensors")
+
+
+@pytest.mark.parametrize("layout", ["bare", "state_dict", "model", "several GPUs"])
+def test_other_layouts_of_the_same_network_are_converted(tmp_path: Path, published, layout: str) -> None:
+    net = read_foreign_pickle(published("legacy"))["net"]
+    if layout == "several GPUs":
+        net = {f"module.{name}": tensor for name, tensor in net.items()}
+    content = {"bare": net, "several GPUs": {"net": net}}.get(layout, {"epoch": 3, layout: net})
+    source = save_foreign(tmp_path / "other.pth.tar", content, "zip")
+    converted = convert_published(source, tmp_path / "D3S.safetensors")
+    assert converted.checksum == convert_published(published("zip"), tmp_path / "same.safetensors").checksum
 
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
