@@ -158,6 +158,20 @@ def test_pixels_are_taken_as_stored_though_a_tag_turns_the_picture(tmp_path: Pat
     assert np.abs(image.astype(int) - (200, 100, 0)).max() < 8  # RGB
 
 
+def test_pictures_of_sixteen_bits_and_of_grey_are_pictures(tmp_path: Path) -> None:
+    grey = np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)
+    for name, picture in (("grey", grey), ("deep", grey.astype(np.uint16) * 257)):
+        path = tmp_path / f"set/images/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+        write_mask(tmp_path / f"set/masks/{name}.png", draw_mask({1: LEFT}))
+    items, skipped = find("stills", tmp_path)
+    assert len(items) == 2 and not skipped
+    for item in items:
+        image = read_object(item)[0]
+        assert np.abs(image.astype(int) - grey[..., None]).max() <= 1
+
+
 def test_grey_masks_of_other_modes_are_ids(tmp_path: Path) -> None:
     mask = draw_mask({1: LEFT, 3: RIGHT})
     for name, picture in (

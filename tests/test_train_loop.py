@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import train.report
 from d3s_vot import Box
 from d3s_vot.backbones import create_trunk
 from d3s_vot.errors import CheckpointError
+from d3s_vot.locks import locked
 from d3s_vot.model import load_model
 from d3s_vot.tracker import D3STracker
 from d3s_vot.weights import load_checkpoint
@@ -414,7 +416,7 @@ def test_a_finished_run_resumes_to_its_weights(items, tmp_path):
     assert column(tmp_path, "iteration") == [1, 2, 3, 4]
 
 
-def test_resume_refuses_what_it_cannot_continue(items, tmp_path):
+def test_resume_refuses_what_it_cannot_continue(items, tmp_path, monkeypatch):
     run = trainer(SMALL, items, tmp_path)
     with pytest.raises(DataError, match=r"no .*to resume from"):
         run.resume()
@@ -427,9 +429,36 @@ def test_resume_refuses_what_it_cannot_continue(items, tmp_path):
         Trainer(SMALL, items, {"stills": 2.0}, tmp_path, CPU).resume()
     with pytest.raises(DataError, match="add --resume"):
         run.run()
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=r"written with d3s-vot .*, here is 99\.0"):
+        patch.setattr("train.state.version", lambda package: "99.0")
+        run.resume()
     (tmp_path / "state.pt").write_bytes(b"half a file")
     with pytest.raises(DataError, match="damaged"):
         run.resume()
+
+
+def test_resume_refuses_pictures_that_are_others_under_the_same_names(stills, tmp_path):
+    root = tmp_path / "stills"
+    shutil.copytree(stills, root)
+
+    def begin() -> Trainer:
+        found = index([Source("stills", root)], cache=None, workers=0).items
+        return trainer(SMALL, found, tmp_path / "run")
+
+    (tmp_path / "run").mkdir()
+    begin().save()
+    begin().resume()  # copied files are the same, whatever their time
+    noise = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
+    cv2.imwrite(str(root / "shapes/images/000.jpg"), noise)
+    with pytest.raises(DataError, match="other data"):
+        begin().resume()
+
+
+def test_weights_without_a_state_are_not_written_over(items, tmp_path):
+    (tmp_path / "head.safetensors").write_bytes(b"of an earlier run")
+    with pytest.raises(DataError, match="holds a run already"):
+        trainer(SMALL, items, tmp_path).run()
+    assert (tmp_path / "head.safetensors").read_bytes() == b"of an earlier run"
 
 
 def test_killed_amid_an_epoch_the_loss_curve_is_that_of_an_undisturbed_run(launch, tmp_path):
@@ -453,7 +482,7 @@ def test_killed_amid_an_epoch_the_loss_curve_is_that_of_an_undisturbed_run(launc
 
 
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_keeps_the_state_of_the_moment(launch, tmp_path, kind):
     more = ("--iterations", "10", "--workers", "1")
     stopped = launch("run", *more, at=5, signal=kind)
@@ -605,6 +634,18 @@ def test_command_line_trains_and_validates(command, tmp_path, capsys):
     rows_of_sets = table[table.index("collection  pairs    IoU") + 1 : -1]
     assert {line.split()[0] for line in rows_of_sets} <= {"shapes", "video_clips"} and rows_of_sets
     assert (tmp_path / "run" / "validation.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_second_run_on_one_folder_is_refused(command, tmp_path, capsys, more):
+    assert command("--iterations", "1") == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with locked(tmp_path / "run"):  # as by another run
+        assert command("--iterations", "1", *more) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"train: another run is writing to {tmp_path / 'run'}; wait for it, or choose another folder"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert command("--iterations", "1", "--resume") == 0
 
 
 def test_command_line_refuses_in_one_sentence(command, tmp_path, capsys):

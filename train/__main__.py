@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import math
@@ -22,6 +23,7 @@ import torch
 from d3s_vot.backbones import CHANNELS
 from d3s_vot.errors import D3SError
 from d3s_vot.interrupts import interruptible
+from d3s_vot.locks import locked
 from d3s_vot.model import D3SModel
 from d3s_vot.weights import find_weights, load_checkpoint
 from train import coco
@@ -69,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 trunk_weights=options.trunk_weights, group=group, tensorboard=options.tensorboard,
             )  # fmt: skip
             setting_up = False
-            if options.resume:
-                trainer.resume()
-            trainer.run()
+            with contextlib.ExitStack() as stack:
+                if options.output.is_dir() or not options.resume:
+                    group.from_first(lambda: stack.enter_context(locked(options.output)))
+                if options.resume:
+                    trainer.resume()
+                trainer.run()
     except (DataError, D3SError, OSError) as error:
         if group.first or not setting_up:
             print(f"train: {error}", file=sys.stderr)

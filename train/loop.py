@@ -211,7 +211,7 @@ class Trainer:
         """Go on from the state in the folder.
 
         Raises:
-            DataError: there is no state, it is damaged, or it is of a run with other settings or data.
+            DataError: there is no state, it is damaged, or it is of a run with other settings, data or packages.
             PeerError: the first process found so.
         """
         path = self.output / STATE
@@ -243,7 +243,7 @@ class Trainer:
 
     def _prepare_output(self) -> None:
         self.output.mkdir(parents=True, exist_ok=True)
-        if not self.resumed and (self.output / STATE).exists():
+        if not self.resumed and any((self.output / name).exists() for name in (STATE, WEIGHTS)):
             raise DataError(
                 f"{self.output} holds a run already; add --resume to go on with it, or name another --output"
             )

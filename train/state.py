@@ -8,6 +8,7 @@ import io
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,23 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
     Args:
         path: of the file.
-        state: of tensors and plain values.
+        state: of tensors and plain values; the versions of the packages come to it.
 
     Raises:
         OSError: it cannot be written.
     """
     packed = io.BytesIO()  # torch's own writing reports a full disk as no OSError
-    torch.save(state, packed)
+    torch.save(state | {"versions": versions()}, packed)
     write_whole(path, packed.getvalue())
+
+
+def versions() -> dict[str, str]:
+    """Of the packages on which the result of a run depends."""
+    try:
+        ours = version("d3s-vot")
+    except PackageNotFoundError:  # a clone that was not installed
+        ours = "unknown"
+    return {"d3s-vot": ours, "torch": str(torch.__version__)}
 
 
 def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
@@ -47,15 +57,21 @@ def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
         data: what `fingerprint` says of its data.
 
     Raises:
-        DataError: there is no state, it is damaged, or it is of a run with other settings or data.
+        DataError: there is no state, it is damaged, or it is of a run with other settings, data or packages.
     """
     if not path.is_file():
         raise DataError(f"there is no {path} to resume from; start without --resume")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        theirs, their_data = state["config"], state["data"]
+        theirs, their_data, their_versions = state["config"], state["data"], dict(state["versions"])
     except Exception as error:  # torch reports damage by several kinds of error
         raise DataError(f"{path} is damaged or of another version; remove it and start anew") from error
+    for package, here in versions().items():
+        if their_versions.get(package) != here:
+            raise DataError(
+                f"{path} was written with {package} {their_versions.get(package)}, here is {here}; "
+                "install the same version, or name another --output"
+            )
     ours = dataclasses.asdict(config)
     differing = [k for k in ours if ours[k] != theirs.get(k) and k not in FREE]
     if differing:
@@ -69,10 +85,17 @@ def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
 
 
 def fingerprint(items: Iterable[Item], weights: dict[str, float], *more: str) -> str:
-    """A checksum of the objects, of the sources' weights and of further text; the place of the files plays no part."""
+    """A checksum of the objects, of the sources' weights and of further text; the place of the files plays no part.
+
+    Of the pictures the sizes of the files count: another picture under the same name hardly ever has the same.
+    """
     digest = hashlib.sha256(repr((sorted(weights.items()), more)).encode())
+    sizes: dict[Path, int] = {}
     for i in items:
-        digest.update(f"{i.source}|{i.collection}|{i.group}|{i.frame}|{i.instance}|{i.area}|{i.held_out}\n".encode())
+        if i.image not in sizes:
+            sizes[i.image] = i.image.stat().st_size
+        facts = (i.source, i.collection, i.group, i.frame, i.instance, i.area, i.box, i.held_out, sizes[i.image])
+        digest.update(f"{facts}\n".encode())
     return digest.hexdigest()
 
 

@@ -11,8 +11,6 @@ of its files are there, and a run that was killed goes on with the others.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -23,6 +21,7 @@ from typing import Any
 
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.files import write_whole
+from d3s_vot.locks import LOCK, lock
 
 MANIFEST = "manifest.json"
 SHOWN = 8  # differences that a message lists
@@ -113,10 +112,10 @@ class Store:
         """
         with self._usable():
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / ".lock").open("a")
+            file = (self.folder / LOCK).open("a")
         with file:  # its end, even by a kill, unlocks
             with self._usable():
-                _lock(file.fileno(), self.folder)
+                lock(file, self.folder)
                 self._tidy()
             try:
                 yield
@@ -250,13 +249,3 @@ class Store:
             raise InputError(f"{path} is damaged, so its results cannot be gone on with; {self._advice}") from error
         return manifest
 
-
-def _lock(descriptor: int, folder: Path) -> None:
-    """Lock a file until it is closed; on file systems that know no locks the user has to take care."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder") from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-            raise
