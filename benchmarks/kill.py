@@ -25,10 +25,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from d3s_vot.interrupts import interruptible
+
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 120  # seconds that a program may take to end
 SIZE = (192, 256)  # pixels of the made frames
+
+
+# `python -m train` with small pairs and few of them to validate on, so that most moments are in its own work.
+SMALL = """
+import dataclasses, sys
+from train import config
+from train.__main__ import main
+pairs = config.PairConfig(size=96)
+small = {"pairs": pairs, "validation_pairs": 4, "log_every": 1, "precision": "float32"}
+config.SCHEDULES["quick"] = dataclasses.replace(config.SCHEDULES["quick"], **small)
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class Fault(Exception):
@@ -53,7 +67,7 @@ def run(command: list[str], after: float | None = None, kind: signal.Signals = s
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT
+            [sys.executable, *command], cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT
         )
         try:
             if after is not None:
@@ -63,9 +77,10 @@ def run(command: list[str], after: float | None = None, kind: signal.Signals = s
                     process.send_signal(kind)
             process.wait(None if after is None else PATIENCE)
         except subprocess.TimeoutExpired:
+            raise Fault(f"it did not end within {PATIENCE} s of the signal") from None
+        finally:  # also where this program itself is told to end
             process.kill()
             process.wait()
-            raise Fault(f"it did not end within {PATIENCE} s of the signal") from None
         said.seek(0)
         return process.returncode, said.read().strip()[-600:]
 
@@ -95,7 +110,7 @@ class Track:
 
     def command(self, output: Path) -> list[str]:
         to = ["--csv", f"{output}/t.csv", "--overlay", f"{output}/o.mp4", "--masks", f"{output}/masks"]
-        return ["d3s_vot.cli", "track", f"{self.folder}/frames", "--box", self.box, "--threads", "1", *to]
+        return ["-m", "d3s_vot.cli", "track", f"{self.folder}/frames", "--box", self.box, "--threads", "1", *to]
 
     again = command
 
@@ -147,7 +162,7 @@ class Got10k:
 
     def command(self, output: Path) -> list[str]:
         options = ["--root", f"{self.folder}/data", "--output", str(output), "--workers", "2", "--device", "cpu"]
-        return ["d3s_vot.got10k_run", "--dataset", "got10k-val", *options]
+        return ["-m", "d3s_vot.got10k_run", "--dataset", "got10k-val", *options]
 
     again = command
 
@@ -184,7 +199,7 @@ class Train:
     def command(self, output: Path) -> list[str]:
         options = ["--output", str(output), "--cache", f"{self.folder}/cache", "--device", "cpu", "--workers", "1"]
         options += ["--iterations", str(self.steps), "--batch", "2", "--checkpoint-minutes", "0"]
-        return ["train", "--data", f"stills={self.folder}/data", *options]
+        return ["-c", SMALL, "--data", f"stills={self.folder}/data", *options]
 
     def again(self, output: Path) -> list[str]:
         return [*self.command(output), *(["--resume"] if (output / "state.pt").exists() else [])]
@@ -247,7 +262,7 @@ def main() -> int:
     parser.add_argument("--programs", default=",".join(PROGRAMS), help="default: %(default)s")
     options = parser.parse_args()
     chance, faults = random.Random(options.seed), 0
-    with tempfile.TemporaryDirectory() as folder:
+    with interruptible(), tempfile.TemporaryDirectory() as folder:
         programs = [PROGRAMS[name](Path(folder, name), options.frames) for name in options.programs.split(",")]
         lengths = []
         for program in programs:
