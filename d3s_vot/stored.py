@@ -162,7 +162,13 @@ class Sequence:
         Raises:
             InputError: a file is missing, damaged, or the two disagree on the length.
         """
-        folder = Path(folder)
+        try:
+            return cls._load(Path(folder))
+        except OSError as error:  # such as of a name that is too long
+            raise InputError(f"the sequence {folder} cannot be read ({error.strerror})") from None
+
+    @classmethod
+    def _load(cls, folder: Path) -> Sequence:
         facts = _facts(folder / "sequence")
         truth = read_truth(folder / facts.get("groundtruth", "groundtruth.txt"))
         pattern = _pattern(folder, facts)
@@ -199,7 +205,7 @@ def _pattern(folder: Path, facts: dict[str, str]) -> str:
         pattern = f"{pattern.rstrip('/')}/%08d.jpg"
     try:
         first, second = pattern % 1, pattern % 2
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, MemoryError):  # the last: of %99999999999d
         first = second = pattern
     if first == second:
         raise InputError(f"{folder / 'sequence'} names frames {pattern!r}; a pattern such as color/%08d.jpg is meant")

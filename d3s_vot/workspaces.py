@@ -144,6 +144,8 @@ def _read_stack(path: Path, experiments: dict[str, Any]) -> Stack:
             f"{path} has no experiment of type 'supervised', which A, R and EAO come from, nor one of type "
             "'unsupervised', which the AO comes from"
         )
+    if any(isinstance(number := part.get("repetitions", 1), int) and number < 1 for part in (baseline, free)):
+        raise InputError(f"{path} has an experiment of {number} repetitions; it takes 1 or more")
     scores = [a for a in baseline.get("analyses") or [] if a.get("type") == "supervised_eao_score"]
     return Stack(
         supervised=supervised,

@@ -145,6 +145,11 @@ def repetitions_differ(root: Path) -> None:
     path.write_bytes(data)
 
 
+def stack(root: Path, old: str, new: str) -> None:
+    path = root / "stack.yaml"
+    path.write_text(path.read_text().replace(old, new))
+
+
 DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda root: shutil.rmtree(result(root).parent), "sequence cat of baseline is missing"),
     (lambda root: shutil.rmtree(result(root).parents[1]), "cat of baseline is missing.*shuttle.*cup"),
@@ -164,7 +169,11 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda root: (root / "config.yaml").write_text("a: [b"), "no valid YAML"),
     (lambda root: (root / "config.yaml").write_text("stack: vot1999"), "names the stack 'vot1999'"),
     (lambda root: (root / "stack.yaml").write_text("experiments: {}"), "no experiment of type 'supervised'"),
+    (lambda root: stack(root, "repetitions: 15", "repetitions: -1"), "an experiment of -1 repetitions; it takes 1"),
+    (lambda root: stack(root, "repetitions: 15", "repetitions: many"), "is no stack of the VOT toolkit"),
+    (lambda root: stack(root, "low: 10", "low: []"), "is no stack of the VOT toolkit"),
     (lambda root: (root / "sequences" / "list.txt").unlink(), "no list of sequences"),
+    (lambda root: (root / "sequences" / "list.txt").write_bytes(b"cat\xff"), "cannot be read as a list of sequences"),
     (lambda root: (root / "sequences" / "list.txt").write_text("cat\ndog\n"), r"dog.groundtruth\.txt"),
 ]
 

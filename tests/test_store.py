@@ -105,7 +105,18 @@ def test_folder_of_somebody_else(tmp_path: Path, restart: bool) -> None:
     assert (tmp_path / "results" / "theirs.txt").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": {}}'])
+DAMAGED = [
+    "",
+    "{",
+    "[]",
+    '{"settings": {}}',
+    '{"settings": [], "information": {}, "sequences": {}}',
+    '{"settings": {}, "information": {}, "sequences": {}, "data": {"cat": []}}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_damaged_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):

@@ -87,7 +87,9 @@ def test_frames_of_any_name(tmp_path: Path, facts: str | None, names: list[str])
     assert (sequence.width, sequence.height) == (16, 12)
 
 
-@pytest.mark.parametrize("pattern", ["frame.jpg", "%s/%d.jpg", "%d-%d.jpg", "%q.jpg", "100%.jpg", "%%d.jpg"])
+@pytest.mark.parametrize(
+    "pattern", ["frame.jpg", "%s/%d.jpg", "%d-%d.jpg", "%q.jpg", "100%.jpg", "%%d.jpg", "%99999999999d.jpg"]
+)
 def test_a_pattern_that_names_no_frames(tmp_path: Path, pattern: str) -> None:
     write(tmp_path, [BOX], f"channels.color={pattern}\nwidth=16\nheight=12\n")
     with pytest.raises(InputError, match=r"a pattern such as color/%08d\.jpg is meant"):
@@ -99,6 +101,11 @@ def test_a_size_that_is_none(tmp_path: Path, size: str) -> None:
     write(tmp_path, [BOX], size)
     with pytest.raises(InputError, match=r"sequence gives "):
         Sequence.load(tmp_path)
+
+
+def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long"):
+        Sequence.load(tmp_path / ("x" * 300))
 
 
 def test_ground_truth_of_another_name(tmp_path: Path) -> None:

@@ -301,6 +301,7 @@ MISTAKES: list[tuple[Callable[[Path], object], str]] = [
     (file("stack.yaml", "experiments: {}\n"), "has no experiments"),
     (file("stack.yaml", "experiments: {a: {type: dance}}\n"), "'dance' not found"),
     (file("stack.yaml", toolkit.STACK.replace("unsupervised:", "free:")), "no experiment unsupervised; known: .*free"),
+    (file("stack.yaml", toolkit.STACK.replace("15", str(10**30))), "more than 10000 repetitions in baseline"),
     (file("trackers.ini", ""), "has no tracker 'StandIn'; known: none"),
     (file("trackers.ini", "[Other]\ncommand = x\n"), "has no tracker 'StandIn'; known: Other"),
     (file("trackers.ini", "command = x\n"), "no section headers"),

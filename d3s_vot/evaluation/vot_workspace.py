@@ -24,6 +24,7 @@ from d3s_vot.interrupts import Interrupted, uninterrupted
 
 SHOWN = 5  # sequences that a message describes
 LONGEST = 10_000_000  # frames of a sequence
+MOST = 10_000  # repetitions of an experiment
 TRAJECTORY = (".bin", ".txt")  # the file that marks a repetition as finished
 
 
@@ -88,7 +89,7 @@ def experiments(root: Path, workspace: Any, names: Collection[str] | None) -> li
     """The toolkit's experiments of these names, None: all, in the order of the stack.
 
     Raises:
-        InputError: the stack has none of such a name.
+        InputError: the stack has none of such a name, or one with too many repetitions.
     """
     known = workspace.stack.experiments
     unknown = [name for name in names or [] if name not in known]
@@ -96,7 +97,11 @@ def experiments(root: Path, workspace: Any, names: Collection[str] | None) -> li
         raise InputError(f"the stack of {root} has no experiments; choose another in its config.yaml")
     if unknown:
         raise InputError(f"the stack of {root} has no experiment {', '.join(unknown)}; known: {', '.join(known)}")
-    return [experiment for name, experiment in known.items() if names is None or name in names]
+    chosen = [experiment for name, experiment in known.items() if names is None or name in names]
+    for experiment in chosen:
+        if getattr(experiment, "repetitions", 1) > MOST:  # the toolkit looks for each of them
+            raise InputError(f"the stack of {root} has more than {MOST} repetitions in {experiment.identifier}")
+    return chosen
 
 
 def check_frames(root: Path, workspace: Any, experiments: Collection[Any] = ()) -> None:
