@@ -130,11 +130,12 @@ class D3STracker(Tracker):
         base_size: Pair = (size[0] / scale, size[1] / scale)
         gem = self._learn(image, position, scale, base_size)
         segmenter = Segmenter(self.model, image, center, wh, filled, output, target.box)
+        history = ScoreHistory(c)
         # Only now, when nothing can fail any more: until here the tracker follows its target of before.
         self._frame, self._image_size, self._output = 1, (height, width), output
         self._position, self._size, self._scale, self._base_size = position, size, scale, base_size
         self._answered_size, self._clamped = size, False
-        self._history, self._gem, self._segmenter = ScoreHistory(c), gem, segmenter
+        self._history, self._gem, self._segmenter = history, gem, segmenter
 
     def _learn(self, image: Image, position: Pair, scale: float, base_size: Pair) -> GEM:
         """The online model from the augmented samples of the first frame; see `initialize` for the arguments."""

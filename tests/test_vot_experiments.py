@@ -34,7 +34,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One without results. Its processes get a stand-in for torch, which takes seconds to import."""
     light = tmp_path / "light"
     light.mkdir()
-    (light / "torch.py").write_text("def set_num_threads(count): pass\ndef get_num_threads(): return 0\n")
+    (light / "torch.py").write_text(
+        "def set_num_threads(count): pass\ndef get_num_threads(): return 0\nclass Tensor: pass\n"
+    )
     monkeypatch.syspath_prepend(light)
     monkeypatch.delenv("D3S_VOT_THREADS", raising=False)
     monkeypatch.setenv("D3S_VOT_DEVICE", "cpu")
