@@ -24,6 +24,7 @@ import sys, time
 from pathlib import Path
 from d3s_vot import load_tracker
 from d3s_vot.images import read_image
+from d3s_vot.regions import from_vot
 from d3s_vot.stored import read_truth
 from d3s_vot.threads import use_threads
 folder, preset, threads, frames = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -31,7 +32,7 @@ use_threads(threads)
 tracker = load_tracker("D3S", device="cpu", preset=preset)
 paths = sorted((folder / "color").glob("*.jpg"))[: frames + 1]
 images = [read_image(path) for path in paths]
-tracker.initialize(images[0], read_truth(folder / "groundtruth.txt")[0])
+tracker.initialize(images[0], from_vot(read_truth(folder / "groundtruth.txt")[0]))
 times = []
 for image in images[1:]:
     begun = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from d3s_vot.config import D3SConfig
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.regions import Box, Mask, Polygon
-from d3s_vot.threads import sleep_while_waiting
+from d3s_vot.threads import wait_briefly
 
 if TYPE_CHECKING:
     from d3s_vot.base import Prediction, Tracker
@@ -30,7 +30,7 @@ __all__ = [
     "track_together",
 ]
 
-sleep_while_waiting()
+wait_briefly()
 
 # These need torch, which takes seconds to import and which tables of results and sample sequences do not need.
 _NEED_TORCH = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+SPINS = "10000"  # some tens of microseconds; GNU OpenMP's own 300,000 are a millisecond
 
-def sleep_while_waiting() -> None:
-    """Let threads that have nothing to do sleep, where torch is not loaded yet and the user has not said otherwise.
+
+def wait_briefly() -> None:
+    """Let threads with nothing to do sleep soon, where torch is not loaded yet and the user has not said otherwise.
 
     By default they keep their core busy for a while, in case there is more to do. That costs whatever else runs there:
-    another process, or OpenVINO's threads between two of torch's steps; and on a machine that is busy, threads wait
-    for one that waits for the core.
+    another process, or OpenVINO's threads between two of torch's steps. To sleep at once costs the preset exact more
+    than a third of its speed (`benchmarks/busy.py`).
     """
-    if "torch" not in sys.modules:  # OpenMP reads it once, when it is loaded
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:  # it is read when torch is loaded
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def use_threads(count: int | None) -> None:

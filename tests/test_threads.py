@@ -1,4 +1,4 @@
-"""Threads that wait sleep, unless the user has said otherwise."""
+"""Threads that wait sleep soon, unless the user has said otherwise."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import sys
 
 import pytest
 
-POLICY = "OMP_WAIT_POLICY"
+from d3s_vot.threads import SPINS
 
 
 @pytest.mark.parametrize(
-    ("given", "first", "policy"),
-    [(None, "", "PASSIVE"), ("ACTIVE", "", "ACTIVE"), (None, "import torch", "None")],
-    ids=["by default", "the user's", "torch is there already"],
+    ("given", "first", "spins"),
+    [
+        ({}, "", SPINS),
+        ({"GOMP_SPINCOUNT": "7"}, "", "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "", "None"),
+        ({}, "import torch", "None"),
+    ],
+    ids=["by default", "a count of the user's", "a policy of the user's", "torch is there already"],
 )
-def test_the_waiting_policy(given: str | None, first: str, policy: str) -> None:
-    surroundings = {name: value for name, value in os.environ.items() if name != POLICY}
-    if given is not None:
-        surroundings[POLICY] = given
-    program = f"import os\n{first}\nimport d3s_vot\nprint(os.environ.get({POLICY!r}))"
+def test_how_long_threads_wait_awake(given: dict[str, str], first: str, spins: str) -> None:
+    own = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    surroundings = {name: value for name, value in os.environ.items() if name not in own} | given
+    program = f"import os\n{first}\nimport d3s_vot\nprint(os.environ.get('GOMP_SPINCOUNT'))"
     done = subprocess.run([sys.executable, "-c", program], env=surroundings, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [policy]
+    assert done.stdout.split() == [spins]
