@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv),$(BIN)/uv)
 WORKSPACE := workspace
+# A process for each core, with one thread: most of a test is not parallel in itself.
+SEVERAL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .PHONY: evaluate test machines clean
 .DELETE_ON_ERROR:
@@ -22,7 +24,7 @@ evaluate: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/ruff check d3s_vot train tests benchmarks examples
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SEVERAL)
 
 machines: $(VENV)/ready
 	tests/machines.sh

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for what the tests start; see `one_thread`
+
 import cv2
 import numpy as np
 import pytest
@@ -34,20 +36,21 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    """The same number of threads everywhere: rounding, and so the golden traces, depend on it.
+def one_thread() -> None:
+    """The same number of threads everywhere, as rounding depends on it; the cores are for several tests at a time.
 
     Before each test, because commands that a test runs in this process set it too.
     """
-    torch.set_num_threads(2)
-    cv2.setNumThreads(2)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
     """Ctrl-C is heard, by this process and by those that it starts, as on a terminal.
 
-    Whoever runs the tests may ignore it, as a script's background job does; programs inherit that.
+    Whoever runs the tests may ignore it, as a script's background job and a worker of pytest-xdist do; programs
+    inherit that.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield

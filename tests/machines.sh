@@ -16,7 +16,7 @@ end_loops() {
 }
 trap end_loops EXIT
 
-suite() { .venv/bin/python -m pytest "$@"; }
+suite() { .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal "$@"; }
 
 under() {
     case $1 in

@@ -15,7 +15,6 @@ import pytest
 from d3s_vot import interrupts
 from d3s_vot.interrupts import KINDS, Interrupted, interruptible, uninterrupted
 
-pytestmark = pytest.mark.usefixtures("ctrl_c")
 KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 PATIENCE = 60  # seconds
 

@@ -180,7 +180,6 @@ def launch(folder: Path, light_torch: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("early", [False, True], ids=["busy", "starting"])
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_ends_all_without_a_word(

@@ -481,7 +481,6 @@ def test_killed_amid_an_epoch_the_loss_curve_is_that_of_an_undisturbed_run(launc
     assert len(a) == 8
 
 
-@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_keeps_the_state_of_the_moment(launch, tmp_path, kind):
     more = ("--iterations", "10", "--workers", "1")
