@@ -24,6 +24,7 @@ evaluate: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/ruff check d3s_vot train tests benchmarks examples
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest $(SEVERAL)
 
 machines: $(VENV)/ready

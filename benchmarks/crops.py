@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 
 from d3s_vot import Box, load_tracker
-from d3s_vot.crops import Crop, Image
-from d3s_vot.threads import use_threads
+from d3s_vot.compute.threads import use_threads
+from d3s_vot.crops.squares import Crop, Image
 
 FRAMES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 TARGETS = {

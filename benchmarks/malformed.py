@@ -143,7 +143,7 @@ def feed_mask(good: Path, folder: Path, chance: random.Random, own: bool) -> str
 
 
 def feed_truth(good: Path, folder: Path, chance: random.Random, own: bool) -> str:
-    from d3s_vot.evaluation.boxes import BoxBenchmark
+    from d3s_vot.evaluation.boxes.tracking import BoxBenchmark
 
     root, how = spoiled_tree(good / "got10k", folder, chance)
     with allowed(how):
@@ -164,7 +164,7 @@ def feed_workspace(good: Path, folder: Path, chance: random.Random, own: bool) -
 
 
 def feed_davis(good: Path, folder: Path, chance: random.Random, own: bool) -> str:
-    from d3s_vot.evaluation.davis import DavisBenchmark
+    from d3s_vot.evaluation.davis.benchmark import DavisBenchmark
 
     root, how = spoiled_tree(good / "davis", folder, chance)
     with allowed(how):
@@ -179,8 +179,8 @@ def feed_davis(good: Path, folder: Path, chance: random.Random, own: bool) -> st
 
 def feed_checkpoint(good: Path, folder: Path, chance: random.Random, own: bool) -> str:
     from d3s_vot.cli import main
-    from d3s_vot.model import load_model
-    from d3s_vot.weights import find_weights
+    from d3s_vot.weights.checkpoint import find_weights
+    from d3s_vot.zoo import load_model
 
     path, how = odd_copy(find_weights("D3S"), folder, chance, spoil_checkpoint)
     with allowed(how):
@@ -192,8 +192,8 @@ def feed_checkpoint(good: Path, folder: Path, chance: random.Random, own: bool) 
 
 
 def feed_training(good: Path, folder: Path, chance: random.Random, own: bool) -> str:
-    from train.index import index
-    from train.items import Source, read_object
+    from train.data.index import index
+    from train.data.items import Source, read_object
 
     root, how = spoiled_tree(good / "stills", folder, chance)
     with allowed(how):
@@ -238,9 +238,9 @@ def feed(number: int, seed: int, good: Path) -> str:
     """
     from matching import Matching
 
-    from d3s_vot import tracker
+    from d3s_vot import zoo
 
-    tracker.load_tracker = lambda *_, **__: Matching()
+    zoo.load_tracker = lambda *_, **__: Matching()
     chance = random.Random(f"{seed} {number}")
     with tempfile.TemporaryDirectory() as folder:
         own = number // len(FEEDS) % EVERY == 0
@@ -249,7 +249,7 @@ def feed(number: int, seed: int, good: Path) -> str:
 
 def begin() -> None:
     """Make a process a worker: what takes long to load is no hang, what libraries say of bad files goes nowhere."""
-    import train.index  # noqa: F401
+    import train.data.index  # noqa: F401
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from d3s_vot import D3SError, D3STracker
+from d3s_vot.evaluation.vot.stored import Sequence
 from d3s_vot.images import read_image
-from d3s_vot.model import load_model
 from d3s_vot.regions import box_iou, from_vot
-from d3s_vot.stored import Sequence
+from d3s_vot.zoo import load_model
 
 
 def run(tracker: D3STracker, folder: Path) -> dict[str, float]:

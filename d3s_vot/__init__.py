@@ -5,15 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from d3s_vot.config import D3SConfig
+from d3s_vot.compute.threads import wait_briefly
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.regions import Box, Mask, Polygon
-from d3s_vot.threads import wait_briefly
+from d3s_vot.trackers.d3s.config import D3SConfig
 
 if TYPE_CHECKING:
-    from d3s_vot.base import Prediction, Tracker
+    from d3s_vot.prediction import Prediction
     from d3s_vot.together import track_together
-    from d3s_vot.tracker import D3STracker, load_tracker
+    from d3s_vot.tracker import Tracker
+    from d3s_vot.trackers.d3s.tracker import D3STracker
+    from d3s_vot.zoo import load_tracker
 
 __all__ = [
     "Box",
@@ -34,10 +36,10 @@ wait_briefly()
 
 # These need torch, which takes seconds to import and which tables of results and sample sequences do not need.
 _NEED_TORCH = {
-    "D3STracker": "d3s_vot.tracker",
-    "Prediction": "d3s_vot.base",
-    "Tracker": "d3s_vot.base",
-    "load_tracker": "d3s_vot.tracker",
+    "D3STracker": "d3s_vot.trackers.d3s.tracker",
+    "Prediction": "d3s_vot.prediction",
+    "Tracker": "d3s_vot.tracker",
+    "load_tracker": "d3s_vot.zoo",
     "track_together": "d3s_vot.together",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import _ArgumentGroup
 from pathlib import Path
 
-from d3s_vot.config import PRESETS, RULES
+from d3s_vot.trackers.d3s.config import PRESETS, RULES
 
 
 def whole_number(text: str) -> int:

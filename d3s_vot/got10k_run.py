@@ -40,16 +40,17 @@ except ImportError as error:
 
 from d3s_vot.arguments import add_network, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
-from d3s_vot.evaluation import boxsets, davis
-from d3s_vot.evaluation.benchmark import Benchmark, Network
-from d3s_vot.evaluation.boxes import BoxBenchmark, follow
-from d3s_vot.evaluation.davis import DavisBenchmark
-from d3s_vot.evaluation.jobs import Pool
-from d3s_vot.evaluation.run import report, run, show
-from d3s_vot.evaluation.submission import SERVERS, check_submission
+from d3s_vot.evaluation.boxes import boxsets
+from d3s_vot.evaluation.boxes.submission import SERVERS, check_submission
+from d3s_vot.evaluation.boxes.tracking import BoxBenchmark, follow
+from d3s_vot.evaluation.davis import benchmark as davis
+from d3s_vot.evaluation.davis.benchmark import DavisBenchmark
+from d3s_vot.evaluation.runs.benchmark import Benchmark, Network
+from d3s_vot.evaluation.runs.pools import Pool
+from d3s_vot.evaluation.runs.run import report, run, show
 from d3s_vot.interrupts import interruptible
 from d3s_vot.regions import Box
-from d3s_vot.tracker import load_tracker
+from d3s_vot.zoo import load_tracker
 
 
 class D3STracker(Tracker):

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 import torch
 
-from d3s_vot.arithmetic import computes
-from d3s_vot.base import Prediction, Tracker
-from d3s_vot.crops import Image, image_tensor
+from d3s_vot.compute.arithmetic import computes
+from d3s_vot.crops.squares import Image, image_tensor
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.images import ImageLike, as_image
-from d3s_vot.model import D3SModel
-from d3s_vot.tracker import D3STracker
+from d3s_vot.prediction import Prediction
+from d3s_vot.tracker import Tracker
+from d3s_vot.trackers.d3s.model import D3SModel
+from d3s_vot.trackers.d3s.tracker import D3STracker
 
 T = TypeVar("T")
 

@@ -42,13 +42,13 @@ from trax.region import Rectangle as TraxRectangle
 from trax.region import Region as TraxRegion
 
 import d3s_vot
+from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
-from d3s_vot.threads import use_threads
 
 if TYPE_CHECKING:
-    from d3s_vot.base import Tracker
+    from d3s_vot.tracker import Tracker
 
 # What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see
 # Box.one_based; polygons (VOT2014-2019) are taken as they stand.

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from d3s_vot.base import Prediction
-from d3s_vot.crops import Crop
+from d3s_vot.crops.squares import Crop
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.video.sources import Source
 

@@ -3,7 +3,7 @@
 #
 #   tests/machines.sh                   all settings, an hour or more
 #   tests/machines.sh busy one-core     these
-#   PYTEST_ADDOPTS=tests/test_web.py tests/machines.sh    these tests
+#   PYTEST_ADDOPTS=tests/web tests/machines.sh    these tests
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from standin import StandIn
 
-from d3s_vot.base import Prediction, Tracker
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Region
+from d3s_vot.tracker import Tracker
 from d3s_vot.video.follow import given
 from d3s_vot.video.sources import Source
 

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from d3s_vot.backbones import CHANNELS, create_trunk
-from d3s_vot.config import D3SConfig
-from d3s_vot.model import D3SModel
-from d3s_vot.network import SegmentationNetwork
 from d3s_vot.regions import Box, Polygon
+from d3s_vot.trackers.d3s.config import D3SConfig
+from d3s_vot.trackers.d3s.model import D3SModel
+from d3s_vot.trackers.d3s.network import SegmentationNetwork
+from d3s_vot.trunks.create import create_trunk
+from d3s_vot.trunks.trunk import CHANNELS
 
 
 def scene(t: int, height: int = 120, width: int = 160) -> tuple[np.ndarray, Box]:

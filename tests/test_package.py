@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import d3s_vot
 from d3s_vot import Box, load_tracker
-import d3s_vot.results_page
+import d3s_vot.evaluation.vot.results_page
 from d3s_vot.web.server import STATIC
 
 assert Path(d3s_vot.__file__).is_relative_to(sys.argv[1]), d3s_vot.__file__

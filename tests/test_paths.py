@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from d3s_vot import load_tracker
-from d3s_vot.backbones import create_trunk
-from d3s_vot.convert import convert_published
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.images import read_image
 from d3s_vot.paths import as_path
-from d3s_vot.weights import Checkpoint, find_weights, load_checkpoint, save_checkpoint
+from d3s_vot.trackers.d3s.convert import convert_published
+from d3s_vot.trunks.create import create_trunk
+from d3s_vot.weights.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
 
 CHECKPOINT = Checkpoint({}, "resnet18", None, {}, {}, "")
 CALLS: list[Callable[[object], object]] = [

@@ -15,11 +15,12 @@ import torch
 from matching import Matching
 from scenes import resized, scene
 
-from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, Tracker, load_tracker, model, track_together
-from d3s_vot.backbones import Trunk
-from d3s_vot.network import SegmentationNetwork
+from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, Tracker, load_tracker, track_together
 from d3s_vot.regions import Region, box_iou
 from d3s_vot.together import TargetError
+from d3s_vot.trackers.d3s import model
+from d3s_vot.trackers.d3s.network import SegmentationNetwork
+from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.video.follow import Follower
 
 FRAMES, HIDDEN = 8, 6  # in the hidden frame two of the targets are lost

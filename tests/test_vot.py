@@ -22,14 +22,14 @@ from trax.region import Polygon as TraxPolygon
 from trax.region import Rectangle as TraxRectangle
 from waiting import PATIENCE, wait_until
 
-from d3s_vot.backbones import CHANNELS
 from d3s_vot.errors import InputError
-from d3s_vot.measures import FAILED, INITIALIZED
-from d3s_vot.network import SegmentationNetwork
+from d3s_vot.evaluation.vot.measures import FAILED, INITIALIZED
+from d3s_vot.evaluation.vot.stored import read_trajectory
 from d3s_vot.regions import Box, Mask, Polygon
-from d3s_vot.stored import read_trajectory
+from d3s_vot.trackers.d3s.network import SegmentationNetwork
+from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.vot import Settings, region_from_trax, region_to_trax
-from d3s_vot.weights import Checkpoint, save_checkpoint
+from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
 
 TESTS = Path(__file__).parent
 STANDIN = [sys.executable, str(TESTS / "standin.py")]

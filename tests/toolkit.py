@@ -13,7 +13,7 @@ from pathlib import Path
 
 from waiting import PATIENCE
 
-from d3s_vot.sample import write_sample
+from d3s_vot.sample.write import write_sample
 
 TESTS = Path(__file__).resolve().parent
 VOT = [sys.executable, "-m", "vot"]

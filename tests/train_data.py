@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from train.index import index
-from train.items import Item, Source
+from train.data.index import index
+from train.data.items import Item, Source
 
 WIDTH, HEIGHT = 64, 48
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0] + [0] * 756

@@ -20,22 +20,22 @@ from typing import Any
 
 import torch
 
-from d3s_vot.backbones import CHANNELS
 from d3s_vot.errors import D3SError
 from d3s_vot.interrupts import interruptible
 from d3s_vot.locks import locked
-from d3s_vot.model import D3SModel
-from d3s_vot.weights import find_weights, load_checkpoint
-from train import coco
+from d3s_vot.trackers.d3s.model import D3SModel
+from d3s_vot.trunks.trunk import CHANNELS
+from d3s_vot.weights.checkpoint import find_weights, load_checkpoint
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
+from train.data import coco
+from train.data.holdout import hold_out, read_names
+from train.data.index import index
+from train.data.items import Item, Source, source_names
 from train.errors import DataError
-from train.holdout import hold_out, read_names
-from train.index import index
-from train.items import Item, Source, source_names
 from train.loop import Trainer
 from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
-from train.task import Segmentation
+from train.tasks.d3s import Segmentation
 from train.validation import Validation, write_sheet
 
 CACHE = Path("~/.cache/d3s_vot/train")

@@ -18,18 +18,18 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from d3s_vot.interrupts import Signals, uninterrupted
-from d3s_vot.weights import Checkpoint, save_checkpoint, tensor_checksum
+from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint, tensor_checksum
 from train.config import TrainConfig
-from train.data import PairDataset
+from train.data.feed import Batch, Feed
+from train.data.items import Item
+from train.data.pairs import PairDataset
 from train.errors import DataError
-from train.feed import Batch, Feed
-from train.items import Item
 from train.memory import choose_precision
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
 from train.schedule import rate
 from train.state import commit, describe_data, describe_start, fingerprint, load_state, save_state
-from train.task import Segmentation
+from train.tasks.d3s import Segmentation
 from train.validation import Validation
 
 log = logging.getLogger(__name__)

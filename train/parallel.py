@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from d3s_vot.model import choose_device
+from d3s_vot.compute.device import choose_device
 from train.errors import DataError
 
 T = TypeVar("T")

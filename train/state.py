@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from d3s_vot.files import write_whole
-from d3s_vot.weights import Checkpoint
+from d3s_vot.weights.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.data.items import Item
 from train.errors import DataError
-from train.items import Item
 
 # What may differ between the parts of a run: none of it changes the result.
 FREE = ("workers", "checkpoint_minutes", "log_every")

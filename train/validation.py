@@ -15,10 +15,10 @@ from torch import Tensor
 
 from d3s_vot.files import write_whole
 from train.config import PairConfig
-from train.data import PairDataset
+from train.data.feed import Batch, Feed
+from train.data.items import Item
+from train.data.pairs import PairDataset
 from train.errors import DataError
-from train.feed import Batch, Feed
-from train.items import Item
 from train.parallel import Group
 
 SEED = 1_000_003  # of the validation pairs, the same in every run

@@ -26,9 +26,9 @@ from benchmarks.stress.measures import Run, follow, summary
 from benchmarks.stress.scenes import SCENES
 from d3s_vot import D3SError, load_tracker
 from d3s_vot.files import write_whole
+from train.data.index import index
+from train.data.items import Item, Source
 from train.errors import DataError
-from train.index import index
-from train.items import Item, Source
 
 
 def clips(root: Path, items: list[Item], part: str, seed: int, scenes: int, kinds: list[str]) -> Iterator[Clip]:

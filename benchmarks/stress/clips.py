@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.items import IGNORE, Item, read_ids, read_image, read_object
-from train.layouts import HELD_OUT_ONE_IN, checksum
+from train.data.items import IGNORE, Item, read_ids, read_image, read_object
+from train.data.layouts import HELD_OUT_ONE_IN, checksum
 
 Image = NDArray[np.uint8]  # H x W x 3, RGB
 Mask = NDArray[np.bool_]  # H x W

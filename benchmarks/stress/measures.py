@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from benchmarks.stress.clips import Clip, Mask
 from d3s_vot import Box
-from d3s_vot.base import Prediction, Tracker
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import box_iou
+from d3s_vot.tracker import Tracker
 
 GOOD, LOST = 0.5, 0.1  # overlap above, below
 RUN = 5  # frames below LOST that are a loss

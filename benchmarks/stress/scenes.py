@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.stress.clips import Clip, Cutout, paste, placed
-from train.items import read_image
+from train.data.items import read_image
 
 WIDTH, HEIGHT = 400, 300
 SHOWN, AWAY, BACK = 20, 60, 30  # frames before it leaves, without it, and after its return

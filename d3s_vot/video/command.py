@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d3s_vot.arguments import add_network, add_place
+from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
 from d3s_vot.interrupts import uninterrupted
-from d3s_vot.threads import use_threads
 
 # What follows needs OpenCV or torch, which take long to import and which other commands do not need.
 if TYPE_CHECKING:
-    from d3s_vot.base import Tracker
     from d3s_vot.regions import Region
+    from d3s_vot.tracker import Tracker
     from d3s_vot.video.outputs import Output
     from d3s_vot.video.sources import Source
 
@@ -143,7 +143,7 @@ def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
 
 
 def _load(options: argparse.Namespace) -> Tracker:
-    from d3s_vot.tracker import load_tracker
+    from d3s_vot.zoo import load_tracker
 
     use_threads(options.threads)
     return load_tracker(options.weights, options.device, options.trunk, options.preset, options.rules)

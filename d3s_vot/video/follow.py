@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.base import Prediction, Tracker
-from d3s_vot.crops import Crop
+from d3s_vot.crops.squares import Crop
 from d3s_vot.errors import InputError
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Mask, Region, rasterize
 from d3s_vot.together import TargetError, track_together
+from d3s_vot.tracker import Tracker
 from d3s_vot.video.sources import Frame, Source, Start
 
 Answers = list[Prediction | None]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.base import Prediction
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box, rasterize
 
 # RGB. Told apart with any kind of colour vision: P. Tol, "Colour Schemes", 2021, the scheme "vibrant".

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from d3s_vot.base import Prediction
 from d3s_vot.errors import D3SError
 from d3s_vot.interrupts import interruptible, uninterrupted
+from d3s_vot.prediction import Prediction
 from d3s_vot.progress import Progress
 from d3s_vot.video.follow import Answers
 from d3s_vot.video.outputs import Output
+from d3s_vot.video.outputs.tables import CsvTable
 from d3s_vot.video.sources import Frame
-from d3s_vot.video.tables import CsvTable
 
 
 def write_answers(

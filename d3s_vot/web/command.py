@@ -9,8 +9,8 @@ import socket
 import sys
 
 from d3s_vot.arguments import add_network, add_place
+from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
-from d3s_vot.threads import use_threads
 
 LIMIT = 1024  # MiB of a video
 PATIENCE = 3  # seconds that requests have left when the server ends
@@ -71,7 +71,7 @@ def web(options: argparse.Namespace) -> None:
         from d3s_vot.web.server import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs the package {error.name}; install d3s-vot[web]") from error
-    from d3s_vot.tracker import load_tracker
+    from d3s_vot.zoo import load_tracker
 
     use_threads(options.threads)
     with listen(options.host, options.port) as listener:

@@ -13,10 +13,10 @@ from typing import Any
 
 from d3s_vot.errors import D3SError
 from d3s_vot.files import Partial
-from d3s_vot.video.encoding import OverlayVideo
-from d3s_vot.video.masks import MaskFolder
+from d3s_vot.video.outputs.encoding import OverlayVideo
+from d3s_vot.video.outputs.masks import MaskFolder
+from d3s_vot.video.outputs.tables import CsvTable
 from d3s_vot.video.sources import Frame
-from d3s_vot.video.tables import CsvTable
 from d3s_vot.web.session import Session
 
 logger = logging.getLogger(__name__)

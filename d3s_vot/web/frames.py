@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
-from d3s_vot.video.decoding import Decoder
-from d3s_vot.video.recording import Recording, open_container, video_stream
 from d3s_vot.video.sources import Frame, Source
+from d3s_vot.video.sources.decoding import Decoder
+from d3s_vot.video.sources.recording import Recording, open_container, video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.base import Prediction
-from d3s_vot.crops import Crop
+from d3s_vot.crops.squares import Crop
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box, Polygon
 
 DETAIL = 300  # of a mask's longer side: outlines leave out what is finer

@@ -36,9 +36,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
-from d3s_vot.base import Tracker
 from d3s_vot.errors import D3SError
 from d3s_vot.regions import Box, Polygon
+from d3s_vot.tracker import Tracker
 from d3s_vot.video.overlay import COLOURS
 from d3s_vot.web.downloads import KINDS, Downloads
 from d3s_vot.web.frames import Video

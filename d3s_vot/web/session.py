@@ -16,9 +16,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from d3s_vot.base import Prediction, Tracker
 from d3s_vot.errors import InputError
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Mask, Polygon, Region, rasterize
+from d3s_vot.tracker import Tracker
 from d3s_vot.video.follow import Follower
 from d3s_vot.web.frames import Video
 from d3s_vot.web.records import Record

@@ -1,0 +1,1 @@
+"""How and where the arithmetic is done: device, precision, threads, compiled networks, time."""

@@ -1,0 +1,74 @@
+"""Modules compiled by OpenVINO, in bfloat16 where the processor has it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from d3s_vot.errors import InputError
+
+
+class Compiled:
+    """A module compiled by OpenVINO for the shapes of its examples; called with tensors like them, by any thread.
+
+    Raises:
+        InputError: OpenVINO is not installed, or cannot compile for this processor.
+    """
+
+    def __init__(self, module: nn.Module, *examples: Tensor) -> None:
+        # OpenVINO reports its use to its makers; without this package it does not.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        try:
+            import openvino
+        except ImportError as error:
+            raise InputError("the preset fast needs OpenVINO on a CPU; install d3s-vot[fast]") from error
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        shapes = [tuple(example.shape) for example in examples]
+        with warnings.catch_warnings(), _signal_stack_kept():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch's tracer, which OpenVINO uses
+            try:
+                graph = openvino.convert_model(module.eval(), example_input=examples, input=shapes)
+                self._network = openvino.Core().compile_model(graph, "CPU", settings)
+            except RuntimeError as error:
+                reason = str(error).strip().rpartition("\n")[2]
+                raise InputError(
+                    f"the preset fast cannot be had on this processor, OpenVINO fails to compile ({reason}); "
+                    "use the preset exact"
+                ) from error
+        self._own = threading.local()  # a request serves one thread at a time
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        request = getattr(self._own, "request", None)
+        if request is None:
+            with _signal_stack_kept():
+                request = self._own.request = self._network.create_infer_request()
+        # A copy: the next call writes over the request's output.
+        return torch.from_numpy(request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())
+
+
+class _SignalStack(ctypes.Structure):
+    """C's stack_t."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _signal_stack_kept() -> Iterator[None]:
+    """This thread's stack for signals stays: OpenVINO leaves one that is gone, and Ctrl-C would crash."""
+    exchange = getattr(ctypes.CDLL(None), "sigaltstack", None)
+    if exchange is None:
+        yield
+        return
+    before = _SignalStack()
+    exchange(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        exchange(ctypes.byref(before), None)

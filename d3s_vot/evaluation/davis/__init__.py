@@ -1,0 +1,1 @@
+"""DAVIS: masks of several objects."""

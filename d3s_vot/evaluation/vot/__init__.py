@@ -1,0 +1,1 @@
+"""VOT: workspaces of the toolkit, experiments, measures, results."""

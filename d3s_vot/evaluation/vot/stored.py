@@ -1,0 +1,220 @@
+"""Files in the VOT toolkit's formats: trajectories (.bin and the older .txt), ground truth, `sequence`.
+
+A trajectory holds one entry for every frame. As text: a line with a code, or with the 4 or more numbers of a
+rectangle or polygon. In ground truth a frame in which the target is absent, or not annotated, has the code 0, numbers
+that are NaN, or a region of no size, all as data sets have it. The binary form, little-endian throughout, was read off
+files that vot-toolkit 0.7.4 wrote:
+
+    uint16 version (1), uint32 number of entries; then of each entry a uint8 kind and
+    kind 0: uint32 code        kind 1: 4 x float32 x, y, width, height
+    kind 2: uint16 N, N x 2 x float32 corners
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from d3s_vot.errors import InputError
+from d3s_vot.evaluation.vot.measures import SKIPPED, Region
+from d3s_vot.images import read_image
+
+Entry = Region | int  # a region, or a code
+TRAJECTORIES = (".bin", ".txt")  # suffixes
+_HEADER = struct.Struct("<HI")
+_CODE = struct.Struct("<I")
+_COUNT = struct.Struct("<H")
+
+
+def read_trajectory(path: Path) -> list[Entry]:
+    """All entries of a trajectory file.
+
+    Raises:
+        InputError: the file is missing, cut off, of another format, or holds values that are not finite.
+    """
+    try:
+        entries = (
+            parse_binary(path.read_bytes()) if path.suffix == ".bin" else parse_text(path.read_text("ascii"))
+        )
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (struct.error, IndexError):
+        raise InputError(f"{path} is cut off") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no trajectory: {error}") from None
+    for frame, entry in enumerate(entries, start=1):
+        if not isinstance(entry, int) and not np.isfinite(entry).all():
+            raise InputError(f"{path} holds a value that is not finite in frame {frame}")
+    return entries
+
+
+def read_truth(path: Path) -> list[Region | None]:
+    """The regions of a groundtruth.txt, a line a frame; None where the target is absent.
+
+    Raises:
+        InputError: the file is missing, damaged or empty, or the first frame has no target.
+    """
+    path = Path(path)
+    try:
+        entries = parse_text(path.read_text("ascii").rstrip())
+        truth = [_true_region(entry, frame) for frame, entry in enumerate(entries, start=1)]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); sequences in VOT layout have this file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no ground truth: {error}") from None
+    if not truth:
+        raise InputError(f"{path} is empty")
+    if truth[0] is None:
+        raise InputError(f"{path} gives no target in the first frame, which is where it is given to a tracker")
+    return truth
+
+
+def _true_region(entry: Entry, frame: int) -> Region | None:
+    """An entry of ground truth; ValueError where it is none."""
+    if isinstance(entry, int):
+        if entry != SKIPPED:
+            raise ValueError(f"it has the code {entry} in frame {frame}, which is of results")
+        return None
+    if np.isnan(entry).all():
+        return None
+    if not np.isfinite(entry).all():
+        raise ValueError(f"it holds a value that is not finite in frame {frame}")
+    nothing = (entry[2:] <= 0).any() if entry.ndim == 1 else not np.ptp(entry, axis=0).any()
+    return None if nothing else entry
+
+
+def parse_binary(data: bytes) -> list[Entry]:
+    """The entries of a .bin file; ValueError, IndexError or struct.error where it is no such file."""
+    version, count = _HEADER.unpack_from(data)
+    if version != 1:
+        raise ValueError(f"version {version} of the format is not known")
+    place = _HEADER.size
+    entries: list[Entry] = []
+    for _ in range(count):
+        kind = data[place]
+        place += 1
+        if kind == 0:
+            entries.append(_CODE.unpack_from(data, place)[0])
+            place += _CODE.size
+            continue
+        if kind == 2:
+            size = 2 * _COUNT.unpack_from(data, place)[0]
+            place += _COUNT.size
+        elif kind == 1:
+            size = 4
+        else:
+            raise ValueError(
+                "it holds masks, which these measures do not cover" if kind == 3 else f"kind {kind}"
+            )
+        values = struct.unpack_from(f"<{size}f", data, place)
+        place += 4 * size
+        entries.append(_region(values))
+    if place != len(data):
+        raise ValueError(f"{len(data) - place} bytes follow its last entry")
+    return entries
+
+
+def parse_text(text: str) -> list[Entry]:
+    """The entries of a text file; ValueError where a line is no code and no region."""
+    entries: list[Entry] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            raise ValueError(f"line {number} is empty")
+        values = [float(field) for field in line.split(",")]
+        if len(values) > 1:
+            entries.append(_region(values))
+        elif values[0] in (0, 1, 2):
+            entries.append(int(values[0]))
+        else:
+            raise ValueError(f"{values[0]} is no code")
+    return entries
+
+
+def _region(values: tuple[float, ...] | list[float]) -> Region:
+    """4 numbers: a rectangle; 6, 8, ...: the corners of a polygon."""
+    region = np.array(values, np.float64)
+    if len(region) == 4:
+        return region
+    if len(region) < 6 or len(region) % 2:
+        raise ValueError(f"{len(region)} numbers are no region")
+    return region.reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence of a data set: its annotation, the size of its images in pixels, and where they lie."""
+
+    name: str
+    truth: list[Region | None]  # None: the target is absent
+    width: int
+    height: int
+    folder: Path
+    pattern: str  # of the images' files below it, such as color/%08d.jpg
+    first: int = 1  # number of the first image
+
+    @classmethod
+    def load(cls, folder: Path) -> Sequence:
+        """Reads groundtruth.txt and `sequence`; the first image only where no file gives its size.
+
+        Raises:
+            InputError: a file is missing, damaged, or the two disagree on the length.
+        """
+        try:
+            return cls._load(Path(folder))
+        except OSError as error:  # such as of a name that is too long
+            raise InputError(f"the sequence {folder} cannot be read ({error.strerror})") from None
+
+    @classmethod
+    def _load(cls, folder: Path) -> Sequence:
+        facts = _facts(folder / "sequence")
+        truth = read_truth(folder / facts.get("groundtruth", "groundtruth.txt"))
+        pattern = _pattern(folder, facts)
+        # The toolkit counts from 1; other data count from 0, which is seen where the frames are there.
+        first = 0 if (folder / (pattern % 0)).is_file() and not (folder / (pattern % len(truth))).is_file() else 1
+        try:
+            length = int(facts.get("length", len(truth)))
+            size = [int(facts[key]) for key in ("width", "height") if key in facts]
+        except ValueError:
+            raise InputError(
+                f"{folder / 'sequence'} gives a length or size that is no whole number"
+            ) from None
+        if length != len(truth):
+            raise InputError(f"{folder}: `sequence` says {length} frames, groundtruth.txt has {len(truth)}")
+        if len(size) < 2:
+            height, width = read_image(folder / (pattern % first)).shape[:2]
+            size = [width, height]
+        if min(size) < 1:
+            raise InputError(f"{folder / 'sequence'} gives frames of {size[0]} x {size[1]} pixels")
+        return cls(folder.name, truth, size[0], size[1], folder, pattern, first)
+
+    def frame(self, index: int) -> Path:
+        """The file of an image, counted from 0; it need not be there."""
+        return self.folder / (self.pattern % (self.first + index))
+
+
+def _pattern(folder: Path, facts: dict[str, str]) -> str:
+    """How a sequence names its frames, as the toolkit takes it: those of colour, or of its first other channel."""
+    named = [facts[key] for key in ("channels.color", "channels.depth", "channels.ir") if key in facts]
+    pattern = named[0].replace("\\", "/") if named else "color/%08d.jpg"
+    if not named and not (folder / "sequence").is_file() and not (folder / "color").is_dir():
+        pattern = "%08d.jpg"  # of old, beside the ground truth
+    if not Path(pattern).suffix:
+        pattern = f"{pattern.rstrip('/')}/%08d.jpg"
+    try:
+        first, second = pattern % 1, pattern % 2
+    except (TypeError, ValueError, OverflowError, MemoryError):  # the last: of %99999999999d
+        first = second = pattern
+    if first == second:
+        raise InputError(f"{folder / 'sequence'} names frames {pattern!r}; a pattern such as color/%08d.jpg is meant")
+    return pattern
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """The lines `key=value` of a file; empty where there is none."""
+    if not path.is_file():
+        return {}
+    lines = (line.partition("=") for line in path.read_text("utf-8", "replace").splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}

@@ -1,0 +1,1 @@
+"""What is learnt while a video is tracked, for the trackers that share it."""

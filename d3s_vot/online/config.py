@@ -1,0 +1,44 @@
+"""Constants of what is learnt online, as the published trackers have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from d3s_vot.constants import Constants, constant
+
+
+@dataclass(frozen=True)
+class FactorizedConfig(Constants):
+    """Constants of the filter and its projection that are learnt together."""
+
+    # The model
+    projection_channels: int = constant(64, 1, 4096)  # channels after the projection P
+    filter_size: int = constant(4, 2, 16)  # feature locations; even, hence the half-cell shift of the labels
+    filter_regularization: float = constant(0.1, 1e-9, 1e6)
+    projection_regularization: float = constant(1e-4, 1e-9, 1e6)
+    label_sigma_factor: float = constant(0.25, 1e-3, 10)  # of the target's side on the feature grid
+    activation_slope: float = constant(20.0, 0, 1e3)  # leaky ReLU
+    activation_alpha: float = constant(0.05, 0, 1e3)  # ELU
+
+    # Optimisation
+    gauss_newton_steps: int = constant(6, 0, 100)  # first frame, over filter and projection
+    gauss_newton_cg_iterations: int = constant(10, 0, 1000)  # of each step
+    update_cg_iterations: int = constant(5, 0, 1000)  # later, over the filter alone
+
+    # Memory of samples
+    memory_size: int = constant(250, 1, 10**4)
+
+
+@dataclass(frozen=True)
+class LocalizationConfig(Constants):
+    """Constants of what a response says, and of how far it is trusted."""
+
+    displacement_scale: float = constant(0.7, 0, 10)  # of half the patch: "near" in the distractor logic
+    distractor_threshold: float = constant(100.0, 0, 1e6)  # of the first maximum
+    hard_negative_threshold: float = constant(0.3, 0, 1e6)  # of the first maximum
+    target_neighborhood_scale: float = constant(2.2, 0, 100)  # of the target: blanked before the second maximum
+    not_found_score: float = constant(-1.0, -1e6, 1e6)
+    uncertainty_warmup: int = constant(5, 0, 10**6)  # frames
+    score_history_size: int = constant(25, 1, 10**6)
+    uncertainty_update: float = constant(3.0, 0, 1e6)  # below: GEM's answer moves the state and enters the memory
+    not_found_uncertainty: float = constant(100.0, 0, 1e6)

@@ -1,0 +1,1 @@
+"""Sample sequences with exact ground truth, rendered from photographs of scikit-image."""

@@ -1,0 +1,1 @@
+"""Networks that were trained to classify, cut where trackers take their features."""

@@ -1,0 +1,1 @@
+"""What happens to a training pair: motion, crops, light, noise."""

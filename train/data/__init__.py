@@ -1,0 +1,1 @@
+"""The training data: found, indexed, drawn as pairs, fed in batches."""
