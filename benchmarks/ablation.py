@@ -22,8 +22,7 @@ import numpy as np
 from overlap import run
 
 from d3s_vot import D3SError, D3STracker
-from d3s_vot.weights.checkpoint import load_checkpoint
-from d3s_vot.zoo import load_model
+from d3s_vot.zoo import load_checkpoint, load_model
 
 STACK = """title: One supervised repetition
 experiments:

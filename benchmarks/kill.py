@@ -208,7 +208,7 @@ class Train:
         """State and weights can be read, and the log is the whole run's as far as it goes."""
         import torch
 
-        from d3s_vot.weights.checkpoint import load_checkpoint
+        from d3s_vot.zoo import load_checkpoint
 
         done = 0
         if (output / "state.pt").exists():

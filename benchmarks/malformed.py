@@ -236,11 +236,11 @@ def feed(number: int, seed: int, good: Path) -> str:
     Raises:
         Fault: see the module.
     """
-    from matching import Matching
+    from matching import matching
 
     from d3s_vot import zoo
 
-    zoo.load_tracker = lambda *_, **__: Matching()
+    zoo.load_tracker = lambda *_, **__: matching()
     chance = random.Random(f"{seed} {number}")
     with tempfile.TemporaryDirectory() as folder:
         own = number // len(FEEDS) % EVERY == 0

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,9 @@ def main() -> int:
     cv2.setNumThreads(options.threads)
     try:
         model = load_model(options.weights, options.device, options.trunk_weights, options.preset, options.rules)
-        tracker = D3STracker(model, segmentation=not options.localization_only)
+        if options.localization_only:
+            model.config = replace(model.config, uncertainty_segment=0)
+        tracker = D3STracker(model)
         rows = {}
         for name in (options.folder / "list.txt").read_text().split():
             rows[name] = run(tracker.fork(), options.folder / name)

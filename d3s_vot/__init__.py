@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d3s_vot.prediction import Prediction
     from d3s_vot.together import track_together
     from d3s_vot.tracker import Tracker
-    from d3s_vot.trackers.d3s.tracker import D3STracker
+    from d3s_vot.tracker import Tracker as D3STracker  # its name when D3S was the only one
     from d3s_vot.zoo import load_tracker
 
 __all__ = [
@@ -36,7 +36,7 @@ wait_briefly()
 
 # These need torch, which takes seconds to import and which tables of results and sample sequences do not need.
 _NEED_TORCH = {
-    "D3STracker": "d3s_vot.trackers.d3s.tracker",
+    "D3STracker": "d3s_vot.tracker",
     "Prediction": "d3s_vot.prediction",
     "Tracker": "d3s_vot.tracker",
     "load_tracker": "d3s_vot.zoo",
@@ -44,7 +44,10 @@ _NEED_TORCH = {
 }
 
 
+_ALIASES = {"D3STracker": "Tracker"}  # its name when D3S was the only one
+
+
 def __getattr__(name: str) -> Any:
     if name not in _NEED_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_NEED_TORCH[name]), name)
+    return getattr(import_module(_NEED_TORCH[name]), _ALIASES.get(name, name))

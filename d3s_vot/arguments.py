@@ -5,7 +5,10 @@ from __future__ import annotations
 from argparse import _ArgumentGroup
 from pathlib import Path
 
-from d3s_vot.trackers.d3s.config import PRESETS, RULES
+from d3s_vot.presets import PRESETS
+
+# Constants by name: those that the weights were made for, and others that a tracker may have.
+RULES = ("weights", "published", "calibrated")
 
 
 def whole_number(text: str) -> int:
@@ -35,7 +38,7 @@ def add_network(group: _ArgumentGroup) -> None:
         "--preset", choices=PRESETS, default="exact", help="fast: in half precision (default: %(default)s)"
     )
     group.add_argument(
-        "--rules", choices=("weights", *RULES), default="weights",
+        "--rules", choices=RULES, default="weights",
         help="constants of the tracker; weights: those that the weights were made for (default: %(default)s)",
     )  # fmt: skip
 

@@ -45,12 +45,12 @@ from d3s_vot.evaluation.boxes.submission import SERVERS, check_submission
 from d3s_vot.evaluation.boxes.tracking import BoxBenchmark, follow
 from d3s_vot.evaluation.davis import benchmark as davis
 from d3s_vot.evaluation.davis.benchmark import DavisBenchmark
-from d3s_vot.evaluation.runs.benchmark import Benchmark, Network
+from d3s_vot.evaluation.runs.benchmark import Benchmark
 from d3s_vot.evaluation.runs.pools import Pool
 from d3s_vot.evaluation.runs.run import report, run, show
 from d3s_vot.interrupts import interruptible
 from d3s_vot.regions import Box
-from d3s_vot.zoo import load_tracker
+from d3s_vot.zoo import Choice
 
 
 class D3STracker(Tracker):
@@ -78,7 +78,7 @@ class D3STracker(Tracker):
     ) -> None:
         super().__init__(name, is_deterministic=True)
         self.origin = origin
-        self._tracker = load_tracker(weights, device, trunk, preset, rules)
+        self._tracker = Choice(weights, device, preset, rules, trunk).load_tracker()
 
     def init(self, image: ArrayLike, box: ArrayLike) -> None:
         """Learn the target from the first frame.
@@ -188,7 +188,7 @@ def _run(options: argparse.Namespace) -> None:
             options.root,
             options.output,
             tracker=options.name,
-            network=Network(options.weights, options.trunk, options.preset, options.rules),
+            choice=Choice(options.weights, preset=options.preset, rules=options.rules, trunk=options.trunk),
             pool=Pool(options.workers, options.threads, options.device, options.ray),
             names=options.sequences,
             restart=options.restart,

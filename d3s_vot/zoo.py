@@ -1,63 +1,138 @@
-"""From the name of weights to networks and trackers."""
+"""From the name of weights to networks and trackers.
+
+    tracker = load_tracker("D3S", device="cpu")
+    tracker = Choice("D3S", preset="fast").load_tracker()
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from d3s_vot.compute.arithmetic import computes
 from d3s_vot.compute.device import choose_device
-from d3s_vot.errors import InputError
-from d3s_vot.trackers.d3s.config import PRESETS
-from d3s_vot.trackers.d3s.model import D3SModel
-from d3s_vot.trackers.d3s.tracker import D3STracker
-from d3s_vot.weights.checkpoint import find_weights, load_checkpoint
+from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.model import Model
+from d3s_vot.presets import PRESETS, make_fast
+from d3s_vot.tracker import Tracker
+from d3s_vot.trackers.names import family
+from d3s_vot.weights import checkpoint as files
+from d3s_vot.weights.checkpoint import Checkpoint, find_weights
 
 
-@computes
+@dataclass(frozen=True)
+class Choice:
+    """Which tracker, and how it runs: what commands and processes hand on.
+
+    Attributes:
+        tracker: name of packaged weights, or a file.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        preset: "exact" reproduces the reference in float32; "fast" has the networks in half precision where the
+            hardware has it, on a CPU through OpenVINO.
+        rules: constants of the tracker: "weights", those that the weights were made for, or a name that the tracker
+            has for others; D3S has "published" and "calibrated" (see `D3SConfig`).
+        trunk: file of the ImageNet trunk, for weights whose trunk comes from no package.
+    """
+
+    tracker: str | os.PathLike[str] = "D3S"
+    device: str | torch.device = "auto"
+    preset: str = "exact"
+    rules: str = "weights"
+    trunk: str | os.PathLike[str] | None = None
+
+    @computes
+    def load_model(self) -> Model:
+        """Load the networks once, for any number of trackers.
+
+        Raises:
+            CheckpointError: the weights are missing, damaged or of another network.
+            InputError: there are no such device, preset or rules, or OpenVINO is missing.
+        """
+        if self.preset not in PRESETS:
+            raise InputError(f"there is no preset {self.preset!r}; use {' or '.join(PRESETS)}")
+        device = choose_device(self.device)
+        checkpoint = load_checkpoint(find_weights(self.tracker))
+        kind = family(checkpoint.tracker)
+        trunk = None if self.trunk is None else Path(self.trunk)
+        model = kind.from_checkpoint(checkpoint, device, kind.configure(checkpoint, self.rules), trunk)
+        if self.preset == "fast":
+            make_fast(model)
+        return model
+
+    def load_tracker(self) -> Tracker:
+        """A tracker with its networks loaded; errors as for `load_model`."""
+        return Tracker(self.load_model())
+
+
 def load_model(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
-    trunk_weights: str | Path | None = None,
+    trunk_weights: str | os.PathLike[str] | None = None,
     preset: str = "exact",
     rules: str = "weights",
-) -> D3SModel:
-    """Load the networks once, for any number of trackers.
-
-    Args:
-        weights: name of packaged weights, or a file.
-        device: "auto", "cpu", "cuda", "cuda:1", ...
-        trunk_weights: file of the ImageNet trunk, for trunks that come from no package.
-        preset: "exact" reproduces the reference in float32; "fast" has trunk and segmentation network in half
-            precision where the hardware has it, on a CPU through OpenVINO.
-        rules: constants of the tracker: "published", "calibrated" (see `D3SConfig`), or "weights", those that the
-            weights were made for.
-
-    Raises:
-        CheckpointError: the weights are missing, damaged or of another network.
-        InputError: there are no such device, preset or rules, or OpenVINO is missing.
-    """
-    if preset not in PRESETS:
-        raise InputError(f"there is no preset {preset!r}; use {' or '.join(PRESETS)}")
-    chosen = choose_device(device)
-    checkpoint = load_checkpoint(find_weights(weights))
-    precision = torch.bfloat16 if preset == "fast" and chosen.type == "cuda" else torch.float32
-    model = D3SModel.from_checkpoint(checkpoint, chosen, trunk_weights, rules, precision=precision)
-    if preset == "fast" and chosen.type == "cpu":
-        from d3s_vot.trackers.d3s.fast import FastModel
-
-        return FastModel(model)
-    return model
+) -> Model:
+    """Load the networks once, for any number of trackers; arguments and errors as in `Choice`."""
+    return Choice(weights, device, preset, rules, trunk_weights).load_model()
 
 
 def load_tracker(
     weights: str | os.PathLike[str] = "D3S",
     device: str | torch.device = "auto",
-    trunk_weights: str | Path | None = None,
+    trunk_weights: str | os.PathLike[str] | None = None,
     preset: str = "exact",
     rules: str = "weights",
-) -> D3STracker:
-    """A tracker with its networks loaded; arguments and errors as in `load_model`."""
-    return D3STracker(load_model(weights, device, trunk_weights, preset, rules))
+) -> Tracker:
+    """A tracker with its networks loaded.
+
+    Args:
+        weights: name of packaged weights, or a file.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        trunk_weights: file of the ImageNet trunk, for weights whose trunk comes from no package.
+        preset: "exact" or "fast", see `Choice`.
+        rules: "weights", "published", "calibrated", see `Choice`.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another network.
+        InputError: there are no such device, preset or rules, or OpenVINO is missing.
+    """
+    return Choice(weights, device, preset, rules, trunk_weights).load_tracker()
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint of any tracker and verify all of it.
+
+    Raises:
+        CheckpointError: no such file, not a checkpoint of this package, damaged, of another network, or with
+            weights that are not finite.
+    """
+    return files.load_checkpoint(path, _check)
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; a kill leaves the old file or the new one, never half of one.
+
+    Args:
+        path: the safetensors file; its folder exists.
+        checkpoint: provenance that JSON does not know is written as text.
+
+    Raises:
+        CheckpointError: `load_checkpoint` would refuse the checkpoint, or the file cannot be written.
+    """
+    files.save_checkpoint(path, checkpoint, _check)
+
+
+def configuration(checkpoint: Checkpoint, rules: str = "weights") -> Any:
+    """The constants of a checkpoint's tracker by the name of their rules; see `Model.configure`."""
+    return family(checkpoint.tracker).configure(checkpoint, rules)
+
+
+def _check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
+    try:
+        kind = family(checkpoint.tracker)
+    except CheckpointError as error:
+        raise CheckpointError(f"{what} cannot be used: {error}") from error
+    kind.check(checkpoint, what, remedy)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from d3s_vot.crops.squares import Crop
-from d3s_vot.prediction import Prediction
+from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.video.sources import Source
 
@@ -40,8 +40,8 @@ def answer(
     mask = np.zeros(size[::-1], bool)
     mask[max(y, 0) : y + h, max(x, 0) : x + w] = True
     crop = Crop.around((x + w / 2, y + h / 2), (w, h), 1.5, 96)
-    probability = crop.cut_mask(mask) if visible else None
-    return Prediction(shape, confidence, visible, size[::-1], crop, probability)
+    patch = MaskPatch(crop, crop.cut_mask(mask)) if visible else None
+    return Prediction(shape, confidence, visible, size[::-1], patch)
 
 
 @contextmanager

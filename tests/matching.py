@@ -6,30 +6,32 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from simple import SimpleTarget, simple
 from standin import StandIn
 
+from d3s_vot.given import Frame, Given
 from d3s_vot.prediction import Prediction
-from d3s_vot.regions import Region
 from d3s_vot.tracker import Tracker
-from d3s_vot.video.follow import given
+from d3s_vot.video import follow
 from d3s_vot.video.sources import Source
 
 
-class Matching(Tracker):
+class Matching(SimpleTarget):
     """Finds the first frame's box again; its mask is the given shape, moved."""
 
-    def initialize(self, image: np.ndarray, region: Region | None = None, *, mask: object = None) -> None:
-        assert region is not None and mask is None
+    def __init__(self, frame: Frame, given: Given) -> None:
         self._finder = StandIn()
-        self._finder.initialize(image, region)
+        self._finder.initialize(frame.image, given.region)
 
     def track(self, image: np.ndarray) -> Prediction:
         found = self._finder.track(image)
-        answer = given(found.region, image.shape[:2])
+        answer = follow.given(found.region, image.shape[:2])
         return replace(answer, confidence=found.confidence, visible=found.confidence > 0.5)
 
-    def fork(self) -> Matching:
-        return Matching()
+
+def matching() -> Tracker:
+    """A tracker of such targets."""
+    return simple(Matching)
 
 
 class Made(Source):

@@ -13,9 +13,10 @@ from d3s_vot.images import read_image
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.d3s.convert import convert_published
 from d3s_vot.trunks.create import create_trunk
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
+from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
-CHECKPOINT = Checkpoint({}, "resnet18", None, {}, {}, "")
+CHECKPOINT = Checkpoint({}, "D3S", {"trunk": "resnet18"}, {}, "")
 CALLS: list[Callable[[object], object]] = [
     lambda path: load_tracker(path, "cpu"),  # type: ignore[arg-type]
     lambda path: find_weights(path),  # type: ignore[arg-type]

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from matching import Matching
+from matching import Matching, matching
 from scenes import resized, scene
+from simple import simple
 
-from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, Tracker, load_tracker, track_together
+from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, load_tracker, track_together
 from d3s_vot.regions import Region, box_iou
 from d3s_vot.together import TargetError
 from d3s_vot.trackers.d3s import model
@@ -89,7 +90,7 @@ def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_o
         if t == HIDDEN:
             shares = [-np.log(1 - answer.confidence) / 2 for answer in answers]  # of the usual score
             assert max(shares[0], shares[2]) < 0.07 and shares[1] > 0.2
-            assert [answer.crop is None for answer in answers] == [True, False, True, False]  # the last is given a mask
+            assert [answer.patch is None for answer in answers] == [True, False, True, False]  # the last has a mask
 
 
 def test_answers_of_the_preset_fast(fast_preset: D3STracker) -> None:
@@ -139,7 +140,7 @@ def test_no_target_and_trackers_of_other_kinds(begun: list[D3STracker]) -> None:
     assert track_together([], scene(0)[0]) == []
     single, same = copies(begun[:1]), copies(begun[:1])
     assert track_together(single[0], scene(1)[0])[0].box == track_together(iter(same), scene(1)[0])[0].box
-    first, second, other = *copies(begun[:1]), copy.deepcopy(begun[0]), Matching()
+    first, second, other = *copies(begun[:1]), copy.deepcopy(begun[0]), matching()
     assert first.model is not second.model
     other.initialize(*scene(0))
     answers = track_together([other, first, second], scene(1)[0])
@@ -183,18 +184,18 @@ def test_a_target_that_fails_does_not_take_the_others_along(
     def fail(*_: object) -> None:
         raise ArithmeticError("no scale")
 
-    for t, part in enumerate(("look", "locate", "conclude", "refine"), start=1):
+    for t, part in enumerate(("_look", "_judge", "_locate", "_segment", "_conclude", "_learn"), start=1):
         with monkeypatch.context() as patch, pytest.raises(TargetError) as caught:
-            patch.setattr(bad, part, fail)
+            patch.setattr(bad.target, part, fail)
             track_together([bad, good], scene(t)[0])
         error = pickle.loads(pickle.dumps(caught.value))  # as from a process of workers
         assert str(error) == "target 1 of 2 could not be tracked, initialise it anew: ArithmeticError: no scale"
         assert list(error.errors) == [0] and error.answers[0] is None
         assert_same(error.answers[1], alone.track(scene(t)[0]))
-    bad.initialize(*scene(4))
-    answers = track_together([bad, good], scene(5)[0])
-    assert box_iou(answers[0].box, scene(5)[1]) > 0.6
-    assert_same(answers[1], alone.track(scene(5)[0]))
+    bad.initialize(*scene(6))
+    answers = track_together([bad, good], scene(7)[0])
+    assert box_iou(answers[0].box, scene(7)[1]) > 0.6
+    assert_same(answers[1], alone.track(scene(7)[0]))
 
 
 def test_a_follower_goes_on_with_the_others() -> None:
@@ -204,10 +205,7 @@ def test_a_follower_goes_on_with_the_others() -> None:
                 raise ArithmeticError("too wide")
             return super().track(image)
 
-        def fork(self) -> Tracker:
-            return Once()
-
-    follower = Follower(Once())
+    follower = Follower(simple(Once))
     image, box = scene(0)
     first = [follower.set_target(k, image, region) for k, region in enumerate((Box(60, 20, 50, 30), box))]
     with pytest.raises(ArithmeticError, match="too wide"):

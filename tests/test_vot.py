@@ -27,9 +27,10 @@ from d3s_vot.evaluation.vot.measures import FAILED, INITIALIZED
 from d3s_vot.evaluation.vot.stored import read_trajectory
 from d3s_vot.regions import Box, Mask, Polygon
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
+from d3s_vot.trackers.d3s.weights import create
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.vot import Settings, region_from_trax, region_to_trax
-from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.zoo import save_checkpoint
 
 TESTS = Path(__file__).parent
 STANDIN = [sys.executable, str(TESTS / "standin.py")]
@@ -321,7 +322,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     network = SegmentationNetwork(CHANNELS["efficientnet_lite0"])
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     state = {f"segm_predictor.{name}": tensor for name, tensor in network.state_dict().items()}
-    save_checkpoint(path, Checkpoint.create(state, "efficientnet_lite0"))
+    save_checkpoint(path, create(state, "efficientnet_lite0"))
     return str(path)
 
 

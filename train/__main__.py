@@ -25,7 +25,8 @@ from d3s_vot.interrupts import interruptible
 from d3s_vot.locks import locked
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trunks.trunk import CHANNELS
-from d3s_vot.weights.checkpoint import find_weights, load_checkpoint
+from d3s_vot.weights.checkpoint import find_weights
+from d3s_vot.zoo import load_checkpoint
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
 from train.data import coco
 from train.data.holdout import hold_out, read_names
@@ -174,7 +175,7 @@ def _validate_only(
 ) -> None:
     """Print the scores of a checkpoint on the held-out pairs; write the sheet of the first ones."""
     checkpoint = load_checkpoint(find_weights(options.validate_only))
-    model = D3SModel.from_checkpoint(checkpoint, device, options.trunk_weights)
+    model = D3SModel.from_checkpoint(checkpoint, device, D3SModel.constants(checkpoint), options.trunk_weights)
     validation = Validation(
         [i for i in items if i.held_out], weights, config.pairs, count=config.validation_pairs,
         batch=config.batch, workers=config.workers, device=device, group=group,

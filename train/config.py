@@ -142,7 +142,7 @@ class TrainConfig:
     log_every: int = 50  # iterations
     validation_pairs: int = 300
     checkpoint_minutes: float = 5.0
-    rules: str = "published"  # of the tracker, for the weights' metadata: a name of d3s_vot.config.RULES
+    rules: str = "published"  # of the tracker, for the weights' metadata: a name of d3s_vot.trackers.d3s.config.RULES
     pairs: PairConfig = PairConfig()
 
     def shortened(self, iterations: int) -> TrainConfig:

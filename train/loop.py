@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from d3s_vot.interrupts import Signals, uninterrupted
-from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint, tensor_checksum
+from d3s_vot.weights.checkpoint import Checkpoint, tensor_checksum
+from d3s_vot.zoo import save_checkpoint
 from train.config import TrainConfig
 from train.data.feed import Batch, Feed
 from train.data.items import Item

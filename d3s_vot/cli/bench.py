@@ -18,16 +18,16 @@ from d3s_vot.compute.timing import Stopwatch, stage
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot.stored import Sequence
 from d3s_vot.images import read_image
+from d3s_vot.model import Model
 from d3s_vot.regions import from_vot
-from d3s_vot.trackers.d3s.model import D3SModel
-from d3s_vot.trackers.d3s.tracker import D3STracker
+from d3s_vot.tracker import Tracker
 from d3s_vot.zoo import load_model
 
 PACKAGES = ("d3s-vot", "torch", "torchvision", "numpy", "opencv-python")
 INITIALISATIONS = 5
 
 
-def machine(model: D3SModel, threads: int) -> dict[str, Any]:
+def machine(model: Model, threads: int) -> dict[str, Any]:
     """What the figures were measured on."""
     processor = platform.processor() or platform.machine()
     try:
@@ -40,7 +40,7 @@ def machine(model: D3SModel, threads: int) -> dict[str, Any]:
         "device": device,
         "cores": os.cpu_count(),
         "threads": threads,
-        "trunk": model.trunk.name,
+        "trunk": model.architecture,
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
@@ -52,7 +52,7 @@ def _answer(prediction: Any) -> None:
     _ = prediction.region, prediction.mask
 
 
-def measure(model: D3SModel, folder: Path, frames: int | None = None) -> dict[str, Any]:
+def measure(model: Model, folder: Path, frames: int | None = None) -> dict[str, Any]:
     """Track one sequence and take the time of everything.
 
     Args:
@@ -74,7 +74,7 @@ def measure(model: D3SModel, folder: Path, frames: int | None = None) -> dict[st
     region = from_vot(np.asarray(sequence.truth[0]))
     read = stage("decode")(read_image)
     first = read_image(paths[0])
-    tracker = D3STracker(model)
+    tracker = Tracker(model)
     following = [paths[1 + i % (len(paths) - 1)] for i in range((frames or len(paths)) - 1)]
     with Stopwatch() as watch:
         starts = [_timed(watch, lambda: tracker.initialize(first, region)) for _ in range(INITIALISATIONS)]

@@ -12,17 +12,51 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from d3s_vot.compute.timing import stage
 from d3s_vot.errors import InputError
 
 
-class Compiled:
+class Compiled(nn.Module):
     """A module compiled by OpenVINO for the shapes of its examples; called with tensors like them, by any thread.
+
+    Args:
+        name: of the module, for the stopwatch.
+        module: a function of tensors, to one tensor.
+        examples: its inputs, of as many items (their first dimension) as are fast at once; that many go through
+            together, and what is left over one by one.
 
     Raises:
         InputError: OpenVINO is not installed, or cannot compile for this processor.
     """
 
-    def __init__(self, module: nn.Module, *examples: Tensor) -> None:
+    def __init__(self, name: str, module: nn.Module, examples: tuple[Tensor, ...]) -> None:
+        super().__init__()
+        self._at_once = len(examples[0])
+        self._whole = _Network(module, examples)
+        self._single = self._whole
+        if self._at_once > 1:
+            self._single = _Network(module, tuple(example[:1] for example in examples))
+        self._run = stage(name)(self._chunks)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._run(*inputs)
+
+    def _chunks(self, *inputs: Tensor) -> Tensor:
+        if len(inputs[0]) == self._at_once:
+            return self._whole(*inputs)
+        found: list[Tensor] = []
+        for chunk in zip(*(each.split(self._at_once) for each in inputs), strict=True):
+            if len(chunk[0]) == self._at_once:
+                found.append(self._whole(*chunk))
+            else:
+                found.extend(self._single(*one) for one in zip(*(each.split(1) for each in chunk), strict=True))
+        return torch.cat(found)
+
+
+class _Network:
+    """A module compiled for inputs of fixed shapes."""
+
+    def __init__(self, module: nn.Module, examples: tuple[Tensor, ...]) -> None:
         # OpenVINO reports its use to its makers; without this package it does not.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:

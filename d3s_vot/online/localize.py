@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from statistics import fmean
 
 import torch
@@ -14,22 +13,7 @@ from torch import Tensor
 from d3s_vot.compute.timing import stage
 from d3s_vot.online.config import LocalizationConfig
 from d3s_vot.online.interpolation import cosine_window, upsample_score
-
-
-class Flag(str, Enum):
-    """What the response says of the frame; each member equals its string.
-
-    >>> Flag.NOT_FOUND == "not_found"
-    True
-    """
-
-    NORMAL = "normal"
-    HARD_NEGATIVE = "hard_negative"  # something else looks like the target: learn this frame at once
-    UNCERTAIN = "uncertain"  # two maxima, and no telling which is the target
-    NOT_FOUND = "not_found"
-
-    def __str__(self) -> str:
-        return self.value
+from d3s_vot.prediction import Flag
 
 
 @dataclass(frozen=True)
@@ -102,37 +86,42 @@ def localize(
 
 
 class ScoreHistory:
-    """The scores of the frames that were trusted, and the uncertainty of the next one against them.
+    """The scores of the frames that were trusted, against which the next one is judged.
 
     Attributes:
-        confidence: of the last frame, 0..1: 1 - exp(-2 r) where r is its score over the mean trusted one, so
-            0.86 for a usual frame and 0.49 where the tracker stops to learn (r = 1/3).
+        scores: the last ones; that of the first frame, which the model was learnt on, counts as 1.
+        frames: seen so far.
     """
 
     def __init__(self, config: LocalizationConfig) -> None:
         self._config = config
-        self._scores = deque([1.0], maxlen=config.score_history_size)
-        self._frames = 1  # the first frame, which the model was learnt on, counts
-        self.confidence = 1.0
+        self.scores = deque([1.0], maxlen=config.score_history_size)
+        self.frames = 1
 
-    def observe(self, localization: Localization) -> float:
-        """The uncertainty of a frame, >= 0; call it once for each frame, in order.
+    def confidence(self, found: Localization) -> float:
+        """Of the next frame, 0..1: 1 - exp(-2 r) where r is its score over the mean trusted one.
 
-        It is the mean trusted score over this frame's, 0 in the first frames, where the history says little,
-        and that of a target not found where the score is not positive.
+        That is 0.86 for a usual frame and 0.49 where the tracker stops to learn (r = 1/3).
+        """
+        return 1 - math.exp(-2 * max(0.0, found.score) / fmean(self.scores))
+
+    def uncertainty(self, found: Localization) -> float:
+        """Of the next frame, >= 0: the mean trusted score over its own.
+
+        0 in the first frames, where the history says little, and that of a target not found where the score is not
+        positive.
         """
         config = self._config
-        self._frames += 1
-        evidence = max(0.0, localization.score) / fmean(self._scores)
-        self.confidence = 1 - math.exp(-2 * evidence)
-        if localization.flag == Flag.NOT_FOUND:
-            uncertainty = config.not_found_uncertainty
-        elif self._frames <= config.uncertainty_warmup:
-            uncertainty = 0.0
-        elif localization.score <= 0:
-            uncertainty = config.not_found_uncertainty
-        else:
-            uncertainty = fmean(self._scores) / localization.score
-        if uncertainty < config.uncertainty_update:
-            self._scores.append(localization.score)
-        return uncertainty
+        if found.flag == Flag.NOT_FOUND:
+            return config.not_found_uncertainty
+        if self.frames < config.uncertainty_warmup:
+            return 0.0
+        if found.score <= 0:
+            return config.not_found_uncertainty
+        return fmean(self.scores) / found.score
+
+    def add(self, found: Localization) -> None:
+        """A frame went by; call it once for each, in order, when it has been judged."""
+        if self.uncertainty(found) < self._config.uncertainty_update:
+            self.scores.append(found.score)
+        self.frames += 1

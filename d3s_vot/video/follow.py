@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.crops.squares import Crop
 from d3s_vot.errors import InputError
-from d3s_vot.prediction import Prediction
+from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Mask, Region, rasterize
 from d3s_vot.together import TargetError, track_together
 from d3s_vot.tracker import Tracker
@@ -99,13 +98,10 @@ def given(region: Region, image_size: tuple[int, int]) -> Prediction:
     Raises:
         InputError: the region covers no pixel of the frame.
     """
-    mask = rasterize(region, *image_size)
-    x, y, w, h = (int(value) for value in Mask(mask).box)
-    side = max(w, h)
-    crop = Crop((x + side / 2, y + side / 2), (x, y), side, side)  # pixel for pixel
+    mask = Mask(rasterize(region, *image_size))
     as_mask = isinstance(region, Mask)
     shape = region.box if isinstance(region, Mask) else region
-    return Prediction(shape, 1.0, True, image_size, crop, crop.cut_mask(mask), as_mask=as_mask)
+    return Prediction(shape, 1.0, True, image_size, MaskPatch.full(mask.array), as_mask)
 
 
 def follow(

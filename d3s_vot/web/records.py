@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.crops.squares import Crop
-from d3s_vot.prediction import Prediction
+from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Box, Polygon
 
 DETAIL = 300  # of a mask's longer side: outlines leave out what is finer
@@ -61,11 +60,9 @@ class Record:
         if not w:
             return Prediction(self.shape, self.confidence, self.visible, image_size)
         packed = np.frombuffer(zlib.decompress(self.bits), np.uint8)
-        side = max(w, h)
-        probability = np.zeros((side, side), np.float32)
-        probability[:h, :w] = np.unpackbits(packed, count=w * h).reshape(h, w)
-        crop = Crop((x + side / 2, y + side / 2), (x, y), side, side)  # pixel for pixel
-        return Prediction(self.shape, self.confidence, self.visible, image_size, crop, probability)
+        mask = np.zeros(image_size, bool)
+        mask[y : y + h, x : x + w] = np.unpackbits(packed, count=w * h).reshape(h, w)
+        return Prediction(self.shape, self.confidence, self.visible, image_size, MaskPatch.full(mask))
 
     def told(self) -> dict[str, Any]:
         """For a page that draws it."""

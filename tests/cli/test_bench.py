@@ -15,7 +15,7 @@ from d3s_vot.cli.bench import bench, text
 from d3s_vot.errors import InputError
 from d3s_vot.online.correlation import Samples
 from d3s_vot.online.gauss_newton import Linearization
-from d3s_vot.trackers.d3s.tracker import D3STracker
+from d3s_vot.tracker import Tracker as D3STracker
 from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.zoo import load_model
 

@@ -22,29 +22,32 @@ import torch
 from got10k.experiments import ExperimentGOT10k
 from layouts import Video, moving_disc, write_layout
 from PIL import Image
+from simple import SimpleTarget, simple
 from waiting import PATIENCE, alive, family, wait_until
 
 from d3s_vot import got10k_run
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.evaluation.boxes.tracking import BoxBenchmark, follow
-from d3s_vot.evaluation.runs.benchmark import Network
 from d3s_vot.evaluation.runs.pools import Pool
 from d3s_vot.evaluation.runs.run import report, run
 from d3s_vot.evaluation.runs.store import Store
+from d3s_vot.given import Frame, Given
 from d3s_vot.got10k_run import D3STracker, main
 from d3s_vot.images import read_image
 from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box
 from d3s_vot.tracker import Tracker
+from d3s_vot.zoo import Choice
 
 TESTS = Path(__file__).parents[1]
 PATHS = os.pathsep.join(map(str, (TESTS, TESTS / "evaluation")))  # of what a program of these tests imports
 
 
-class Drifter(Tracker):
+class Drifter(SimpleTarget):
     """No network: the box drifts with the picture's brightness. Writes down whom it was given."""
 
-    def initialize(self, image, region=None, *, mask=None):  # type: ignore[no-untyped-def]
+    def __init__(self, frame: Frame, given: Given) -> None:
+        image = frame.image
         if image[:4, :4].max() < 20:
             raise InputError("the target cannot be used")
         log = os.environ.get("DRIFTER_LOG")
@@ -53,19 +56,16 @@ class Drifter(Tracker):
                 print(int(image.sum(dtype=np.int64)), file=file)
             if len(Path(log).read_text().split()) == int(os.environ.get("DRIFTER_HANGS", "0")):
                 time.sleep(2 * PATIENCE)
-        self._box = region
+        self._box = given.region
 
     def track(self, image):  # type: ignore[no-untyped-def]
         x, y, w, h = self._box
         self._box = Box(x + image.mean() / 100, y + image[..., 0].std() / 50, w, h)
         return Prediction(self._box, 1.0, True, image.shape[:2])
 
-    def fork(self):  # type: ignore[no-untyped-def]
-        return Drifter()
 
-
-def drifter(weights: str, device: str, trunk: Path | None, preset: str, rules: str) -> Drifter:
-    return Drifter()
+def drifter(choice: Choice) -> Tracker:
+    return simple(Drifter)
 
 
 def drift(root: Path, output: Path, **settings) -> None:  # type: ignore[no-untyped-def]
@@ -200,8 +200,8 @@ def test_clock_and_origin(val: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("d3s_vot.evaluation.boxes.tracking.read_image", read)
     monkeypatch.setattr("d3s_vot.evaluation.boxes.tracking.time.perf_counter", lambda: now)
     seen: list[np.ndarray] = []
-    one = follow(Quarter(), files, (10, 20, 30, 40), 1, lambda image, box: seen.append(box))
-    zero = follow(Drifter(), files, (10, 20, 30, 40), 0)
+    one = follow(simple(Quarter), files, (10, 20, 30, 40), 1, lambda image, box: seen.append(box))
+    zero = follow(simple(Drifter), files, (10, 20, 30, 40), 0)
     assert (one.boxes == zero.boxes).all() and (one.boxes[0] == (10, 20, 30, 40)).all()
     assert (np.array(seen) == one.boxes).all()
     assert one.seconds.tolist() == [0, 0.25, 0.25, 0.25]
@@ -244,17 +244,18 @@ def test_other_settings_are_refused_and_restart_begins_again(val: Path, tmp_path
 
 def test_other_weights_are_refused(val: Path, tmp_path: Path) -> None:
     """The file counts, not its name."""
-    from d3s_vot.weights.checkpoint import find_weights, load_checkpoint, save_checkpoint
+    from d3s_vot.weights.checkpoint import find_weights
+    from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
     drift(val, tmp_path / "runs", names=["a"])
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(find_weights("D3S").read_bytes())
-    drift(val, tmp_path / "runs", names=["a"], network=Network(str(copy)))
+    drift(val, tmp_path / "runs", names=["a"], choice=Choice(str(copy)))
     checkpoint = load_checkpoint(copy)
     checkpoint.config["fit_alpha"] = 0.3
     save_checkpoint(copy, checkpoint)
     with pytest.raises(InputError, match=r"weights was \w{64}, is \w{64}; configuration fit_alpha was 0\.25, is 0\.3"):
-        drift(val, tmp_path / "runs", names=["a"], network=Network(str(copy)))
+        drift(val, tmp_path / "runs", names=["a"], choice=Choice(str(copy)))
 
 
 def test_failed_sequence_costs_only_itself(

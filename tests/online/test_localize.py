@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d3s_vot.online.labels import gaussian_labels
-from d3s_vot.online.localize import Flag, Localization, ScoreHistory, localize
+from d3s_vot.online.localize import Localization, ScoreHistory, localize
+from d3s_vot.prediction import Flag
 from d3s_vot.trackers.d3s.config import D3SConfig
 
 CONFIG = D3SConfig()
@@ -109,37 +110,45 @@ def seen(score: float, flag: Flag = Flag.NORMAL) -> Localization:
     return Localization((0.0, 0.0), score, flag)
 
 
+def observe(history: ScoreHistory, found: Localization) -> float:
+    """The uncertainty of a frame that goes by; asking changes nothing."""
+    first, again = history.uncertainty(found), history.uncertainty(found)
+    assert first == again
+    history.add(found)
+    return first
+
+
 def test_uncertainty_is_zero_in_the_first_frames_and_then_mean_over_score() -> None:
     history = ScoreHistory(CONFIG)
-    assert [history.observe(seen(0.5)) for _ in range(4)] == [0] * 4  # frames 2 to 5
-    assert history.observe(seen(0.3)) == pytest.approx((1 + 4 * 0.5) / 5 / 0.3)
+    assert [observe(history, seen(0.5)) for _ in range(4)] == [0] * 4  # frames 2 to 5
+    assert observe(history, seen(0.3)) == pytest.approx((1 + 4 * 0.5) / 5 / 0.3)
 
 
 def test_uncertain_frames_stay_out_of_the_history() -> None:
     history = ScoreHistory(CONFIG)
     for _ in range(4):
-        history.observe(seen(1.0))
-    assert history.observe(seen(0.25)) == pytest.approx(4)
-    assert history.observe(seen(5.0, Flag.NOT_FOUND)) == 100
-    assert history.observe(seen(0.0)) == history.observe(seen(-0.5)) == 100
-    assert history.observe(seen(0.5)) == pytest.approx(2)
+        observe(history, seen(1.0))
+    assert observe(history, seen(0.25)) == pytest.approx(4)
+    assert observe(history, seen(5.0, Flag.NOT_FOUND)) == 100
+    assert observe(history, seen(0.0)) == observe(history, seen(-0.5)) == 100
+    assert observe(history, seen(0.5)) == pytest.approx(2)
 
 
 def test_history_keeps_the_newest() -> None:
     history = ScoreHistory(CONFIG)
     for _ in range(24):
-        history.observe(seen(0.5))
-    assert history.observe(seen(0.5)) == pytest.approx((1 + 24 * 0.5) / 25 / 0.5)
-    assert history.observe(seen(0.5)) == pytest.approx(1)
+        observe(history, seen(0.5))
+    assert observe(history, seen(0.5)) == pytest.approx((1 + 24 * 0.5) / 25 / 0.5)
+    assert observe(history, seen(0.5)) == pytest.approx(1)
 
 
 def test_not_found_counts_in_the_first_frames_too() -> None:
-    assert ScoreHistory(CONFIG).observe(seen(-2.0, Flag.NOT_FOUND)) == 100
+    assert observe(ScoreHistory(CONFIG), seen(-2.0, Flag.NOT_FOUND)) == 100
 
 
 @pytest.mark.parametrize("name", ["trace_bag.npz", "trace_car.npz"])
 def test_golden_uncertainty(golden: Callable[[str], dict[str, np.ndarray]], name: str) -> None:
     history = ScoreHistory(CONFIG)
     trace = golden(name)["pos_yx_scale_score_uncertainty"]  # no score of these is refused
-    uncertainties = [history.observe(seen(float(score))) for score in trace[:, 3]]
+    uncertainties = [observe(history, seen(float(score))) for score in trace[:, 3]]
     np.testing.assert_allclose(uncertainties, trace[:, 4], rtol=1e-5)

@@ -26,10 +26,10 @@ import train.report
 from d3s_vot import Box
 from d3s_vot.errors import CheckpointError
 from d3s_vot.locks import locked
-from d3s_vot.trackers.d3s.tracker import D3STracker
+from d3s_vot.tracker import Tracker as D3STracker
+from d3s_vot.trackers.d3s.weights import trunks
 from d3s_vot.trunks.create import create_trunk
-from d3s_vot.weights.checkpoint import load_checkpoint
-from d3s_vot.zoo import load_model
+from d3s_vot.zoo import load_checkpoint, load_model
 from train.__main__ import main
 from train.augment.render import Renderer, collate
 from train.config import SCHEDULES, PairConfig, TrainConfig
@@ -146,7 +146,7 @@ def test_loss_falls_and_the_weights_load(items, tmp_path):
     run.export()
     checkpoint = load_checkpoint(tmp_path / "head.safetensors")
     facts = checkpoint.provenance
-    assert checkpoint.trunk == "efficientnet_lite0" and checkpoint.gem_trunk is None
+    assert trunks(checkpoint) == ("efficientnet_lite0", None)
     assert all(name.startswith("segm_predictor.") for name in checkpoint.tensors)
     assert facts["iterations"] == 15 and facts["schedule"] == "quick" and facts["config"]["batch"] == 2
     assert facts["validation"]["all"] == {"iou": facts["validation_iou"], "pairs": 2}
@@ -295,7 +295,7 @@ def test_a_tuned_trunk_learns_and_is_tracked_with(items, tmp_path):
 
     path = tmp_path / "head.safetensors"
     checkpoint = load_checkpoint(path)
-    assert checkpoint.gem_trunk == checkpoint.trunk == "efficientnet_lite0"
+    assert trunks(checkpoint) == ("efficientnet_lite0", "efficientnet_lite0")
     model = load_model(path, "cpu")
     assert model.gem_trunk is not model.trunk
     images = torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8)

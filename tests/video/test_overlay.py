@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from d3s_vot.crops.squares import Crop
-from d3s_vot.prediction import Prediction
+from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Box, Mask, Polygon
 from d3s_vot.video.follow import given
 from d3s_vot.video.overlay import COLOURS, TINT, draw
@@ -24,7 +24,7 @@ def answer(
     crop = Crop.around((x + w / 2, y + h / 2), (w, h), 1.5, 64)
     mask = np.zeros(size, bool)
     mask[max(y, 0) : max(y + h, 0), max(x + w // 4, 0) : max(x + w - w // 4, 0)] = True
-    return Prediction(shape, confidence, visible, size, crop, crop.cut_mask(mask))
+    return Prediction(shape, confidence, visible, size, MaskPatch(crop, crop.cut_mask(mask)))
 
 
 def ground(height: int = 240, width: int = 320, level: int = GROUND) -> np.ndarray:

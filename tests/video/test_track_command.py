@@ -19,15 +19,19 @@ from PIL import Image
 
 pytest.importorskip("av")
 pytest.importorskip("pycocotools")
-from matching import Made, Matching
+from matching import Made, Matching, matching
 from scenes import scene
+from simple import SimpleTarget, simple
 from videos import damage, disc_video, packet_count
 
 from d3s_vot import interrupts, zoo
 from d3s_vot.cli import main
 from d3s_vot.errors import D3SError, InputError
+from d3s_vot.given import Frame as Picture
+from d3s_vot.given import Given
 from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box, box_iou
+from d3s_vot.tracker import Tracker
 from d3s_vot.video import sources, targets
 from d3s_vot.video.follow import follow, given
 from d3s_vot.video.outputs import open_outputs
@@ -44,9 +48,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """No network; what `load_tracker` was asked for."""
     asked: list[tuple] = []
 
-    def load(*arguments: Any) -> Matching:
+    def load(*arguments: Any) -> Tracker:
         asked.append(arguments)
-        return Matching()
+        return matching()
 
     monkeypatch.setattr(zoo, "load_tracker", load)
     return asked
@@ -229,22 +233,19 @@ def test_a_reader_of_the_rows_that_goes_away(monkeypatch: pytest.MonkeyPatch) ->
     os.close(reading)
     with os.fdopen(writing, "w") as stdout:
         monkeypatch.setattr("sys.stdout", stdout)
-        answers = follow(Made([scene(0)[0]]), [Box(25, 35, 31, 31)], Matching())
+        answers = follow(Made([scene(0)[0]]), [Box(25, 35, 31, 31)], matching())
         with pytest.raises(D3SError, match="nobody reads"):
             write_answers(answers, PrintedCsv())
 
 
-class Still(Matching):
+class Still(SimpleTarget):
     """Says the same each time."""
 
-    def initialize(self, image: np.ndarray, region: Any = None, *, mask: object = None) -> None:
-        self._answer = given(region, image.shape[:2])
+    def __init__(self, frame: Picture, given_: Given) -> None:
+        self._answer = given(given_.region, frame.size_hw)
 
     def track(self, image: np.ndarray) -> Prediction:
         return replace(self._answer)
-
-    def fork(self) -> Still:
-        return Still()
 
 
 def test_memory_does_not_grow(tmp_path: Path) -> None:
@@ -259,9 +260,6 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
             most[1] = max(most[1], len(answers))
             return prediction
 
-        def fork(self) -> Watched:
-            return Watched()
-
     class Watching(Made):
         def __iter__(self) -> Iterator[Frame]:
             for frame in super().__iter__():
@@ -272,7 +270,7 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
     source = Watching(image.copy() for _ in range(1001))
     output = open_outputs(source, csv=tmp_path / "v.csv", masks=tmp_path / "v.json")
-    write_answers(follow(source, [Box(4, 4, 9, 9)], Watched()), output)
+    write_answers(follow(source, [Box(4, 4, 9, 9)], simple(Watched)), output)
     assert len(rows(tmp_path / "v.csv")) == 1001
     assert 0 < most[0] <= 4 and 0 < most[1] <= 4  # frames and answers in memory at a time
 

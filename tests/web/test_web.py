@@ -27,13 +27,16 @@ pytest.importorskip("httpx")
 from fastapi.testclient import TestClient
 from matching import Matching
 from scenes import scene
+from simple import simple
 from videos import damage, disc_video, packet_count, read, small_frames, write_video
 from waiting import PATIENCE, wait_until
 
 from d3s_vot.cli import main
 from d3s_vot.errors import InputError
+from d3s_vot.given import Frame, Given
 from d3s_vot.prediction import Prediction
-from d3s_vot.regions import Box, Polygon, Region, mask_iou, rasterize
+from d3s_vot.regions import Box, Polygon, mask_iou, rasterize
+from d3s_vot.tracker import Tracker
 from d3s_vot.video.follow import given
 from d3s_vot.web import frames as web_frames
 from d3s_vot.web.command import listen
@@ -44,23 +47,20 @@ from d3s_vot.web.server import STATIC, create_app
 ADDRESS = "http://127.0.0.1:8000"
 
 
-class Matcher(Matching):
+def matcher(turn: Callable[[], object] = lambda: None) -> Tracker:
     """Waits for its turn before each frame, and wants no tiny targets."""
 
-    def __init__(self, turn: Callable[[], object] = lambda: None) -> None:
-        self._turn = turn
+    class Matcher(Matching):
+        def __init__(self, frame: Frame, given: Given) -> None:
+            if given.region.box.area < 16:
+                raise InputError("the target is too small")
+            super().__init__(frame, given)
 
-    def fork(self) -> Matcher:
-        return Matcher(self._turn)
+        def track(self, image: np.ndarray) -> Prediction:
+            turn()
+            return super().track(image)
 
-    def initialize(self, image: np.ndarray, region: Region | None = None, *, mask: object = None) -> None:
-        if region is not None and region.box.area < 16:
-            raise InputError("the target is too small")
-        super().initialize(image, region)
-
-    def track(self, image: np.ndarray) -> Prediction:
-        self._turn()
-        return super().track(image)
+    return simple(Matcher)
 
 
 class Page:
@@ -119,7 +119,7 @@ class Page:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with TestClient(create_app(Matcher(), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app(matcher(), limit=1), base_url=ADDRESS) as client:
         yield Page(client)
 
 
@@ -214,7 +214,7 @@ def test_lost_in_frames_without_the_target(page: Page, tmp_path: Path) -> None:
 
 def test_pause_and_go_on(disc: tuple[Path, list[Box]]) -> None:
     turns = threading.Semaphore(3)
-    with TestClient(create_app(Matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app(matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
         page = Page(client)
         page.load(disc[0])
         page.draw(0, disc[1][0])
@@ -326,13 +326,13 @@ def test_only_the_page_itself_is_answered(page: Page) -> None:
 
 
 def test_other_hosts_when_asked_for() -> None:
-    with TestClient(create_app(Matcher(), limit=1, host="0.0.0.0"), base_url=ADDRESS) as client:
+    with TestClient(create_app(matcher(), limit=1, host="0.0.0.0"), base_url=ADDRESS) as client:
         for host, status in (("192.168.0.9:8000", 200), ("evil.example", 403)):
             assert client.get("/api/video", headers={"host": host}).status_code == status
 
 
 def test_the_folder_is_private_and_removed(disc: tuple[Path, list[Box]]) -> None:
-    with TestClient(create_app(Matcher(partial(time.sleep, 0.05)), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app(matcher(partial(time.sleep, 0.05)), limit=1), base_url=ADDRESS) as client:
         page = Page(client)
         folder = client.app.state.studio.folder
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

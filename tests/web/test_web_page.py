@@ -17,7 +17,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("playwright")
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_web import Matcher
+from test_web import matcher
 from videos import disc_video, packet_count
 from waiting import PATIENCE, wait_until
 
@@ -49,7 +49,7 @@ def browser() -> Iterator[Browser]:
 def served(turn: Callable[[], object] = lambda: None) -> Iterator[str]:
     """A server in this process; its address."""
     with listen("127.0.0.1", 0) as listener:
-        app = create_app(Matcher(turn), limit=1)
+        app = create_app(matcher(turn), limit=1)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,4 +1,4 @@
-"""Checkpoints of our own, and the reader of foreign pickles in d3s_vot/foreign.py."""
+"""Checkpoints of our own, and the reader of foreign pickles."""
 
 from __future__ import annotations
 
@@ -27,17 +27,12 @@ from d3s_vot import load_tracker
 from d3s_vot.cli import main
 from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.d3s.convert import convert_published
+from d3s_vot.trackers.d3s.weights import create, head_shapes
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.weights import checkpoint as weights
-from d3s_vot.weights.checkpoint import (
-    Checkpoint,
-    find_weights,
-    head_shapes,
-    load_checkpoint,
-    save_checkpoint,
-    tensor_checksum,
-)
+from d3s_vot.weights.checkpoint import Checkpoint, find_weights, tensor_checksum
 from d3s_vot.weights.foreign import Placeholder, read_foreign_pickle
+from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
 CONTAINERS = ("zip", "legacy")
 
@@ -55,10 +50,18 @@ def head(trunk: str = "resnet18", dtype: torch.dtype = torch.float32) -> dict[st
 
 def write(path: Path, checkpoint: Checkpoint, **metadata: str) -> Path:
     """A file as `save_checkpoint` writes it, unverified, with some metadata replaced."""
-    own = {
-        key: json.dumps(getattr(checkpoint, key)) for key in ("trunk", "gem_trunk", "config", "provenance")
-    }
+    own = {key: json.dumps(getattr(checkpoint, key)) for key in ("tracker", "config", "provenance")}
     own |= {"format": weights.FORMAT, "checksum": checkpoint.checksum}
+    save_file(checkpoint.tensors, path, own | metadata)
+    return path
+
+
+def write_former(path: Path, checkpoint: Checkpoint, **metadata: str) -> Path:
+    """A file of the first format, which knew D3S alone."""
+    config = dict(checkpoint.config)
+    own = {name: json.dumps(config.pop(name)) for name in ("trunk", "gem_trunk")}
+    own |= {"config": json.dumps(config), "provenance": json.dumps(checkpoint.provenance)}
+    own |= {"format": "d3s_vot/1", "checksum": checkpoint.checksum}
     save_file(checkpoint.tensors, path, own | metadata)
     return path
 
@@ -82,13 +85,14 @@ def refused(action: Callable[[Path], Any], path: Path, match: str | None = None)
 def test_what_is_saved_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
     tensors = head(dtype=dtype) | {"feature_extractor.conv1.weight": torch.rand(2, 3)}
     tensors["gem_extractor.conv1.weight"] = torch.rand(4, 4).t()  # not contiguous
-    saved = Checkpoint.create(
+    saved = create(
         tensors, "resnet18", {"commit": "abc", "loss": 0.25}, gem_trunk="resnet50", config={"memory_size": 50}
     )
     path = tmp_path / "w.safetensors"
     save_checkpoint(path, saved)
     loaded = load_checkpoint(path)
-    assert (loaded.trunk, loaded.gem_trunk, loaded.config) == ("resnet18", "resnet50", {"memory_size": 50})
+    config = {"trunk": "resnet18", "gem_trunk": "resnet50", "memory_size": 50}
+    assert (loaded.tracker, loaded.config) == ("D3S", config)
     assert loaded.provenance == {"commit": "abc", "loss": 0.25} and loaded.checksum == saved.checksum
     assert loaded.tensors.keys() == tensors.keys()
     for name, tensor in tensors.items():
@@ -98,7 +102,7 @@ def test_what_is_saved_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
 
 def test_a_checkpoint_does_not_share_memory_with_what_it_was_made_of() -> None:
     tensors = head()
-    checkpoint = Checkpoint.create(tensors, "resnet18")
+    checkpoint = create(tensors, "resnet18")
     tensors["segm_predictor.f0.0.bias"] += 1
     assert tensor_checksum(checkpoint.tensors) == checkpoint.checksum
 
@@ -119,20 +123,20 @@ def test_the_checksum_knows_names_dtypes_shapes_and_bytes() -> None:
 
 def test_provenance_that_json_does_not_know_is_saved_as_text(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    save_checkpoint(path, Checkpoint.create(head(), "resnet18", {"data": Path("x/y"), "loss": float("nan")}))
+    save_checkpoint(path, create(head(), "resnet18", {"data": Path("x/y"), "loss": float("nan")}))
     assert load_checkpoint(path).provenance["data"] == str(Path("x/y"))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "w.safetensors"
-    save_checkpoint(path, Checkpoint.create(head(), "resnet18"))
+    save_checkpoint(path, create(head(), "resnet18"))
     before = path.read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    new = Checkpoint.create(head(dtype=torch.float16), "resnet18")
+    new = create(head(dtype=torch.float16), "resnet18")
     refused(lambda p: save_checkpoint(p, new), path, "No space left")
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
     monkeypatch.undo()
@@ -157,7 +161,7 @@ def test_bad_weights_are_neither_saved_nor_loaded(
     tmp_path: Path, damage: dict[str, Tensor | None], match: str
 ) -> None:
     tensors = {k: v for k, v in (head() | damage).items() if v is not None}
-    checkpoint = Checkpoint.create(tensors, "resnet18")
+    checkpoint = create(tensors, "resnet18")
     path = tmp_path / "w.safetensors"
     refused(lambda p: save_checkpoint(p, checkpoint), path, match)
     assert not path.exists()
@@ -165,14 +169,14 @@ def test_bad_weights_are_neither_saved_nor_loaded(
 
 
 def test_the_checkpoint_of_another_trunk_is_refused(tmp_path: Path) -> None:
-    checkpoint = replace(Checkpoint.create(head("resnet50"), "resnet50"), trunk="resnet18")
+    checkpoint = replace(create(head("resnet50"), "resnet50"), config={"trunk": "resnet18", "gem_trunk": None})
     refused(load_checkpoint, write(tmp_path / "w.safetensors", checkpoint), "another network")
 
 
 @pytest.mark.parametrize(
     ("metadata", "match"),
     [
-        ({"format": "d3s_vot/2"}, "d3s_vot/1"),
+        ({"format": "d3s_vot/3"}, "d3s_vot/2"),
         ({"checksum": "0" * 64}, "checksum"),
         ({"trunk": '"vgg"'}, "unknown"),
         ({"trunk": "null"}, "unknown"),
@@ -201,13 +205,39 @@ def test_the_checkpoint_of_another_trunk_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_bad_metadata_are_refused(tmp_path: Path, metadata: dict[str, str], match: str) -> None:
-    checkpoint = Checkpoint.create(head(), "resnet18")
-    refused(load_checkpoint, write(tmp_path / "w.safetensors", checkpoint, **metadata), match)
+    checkpoint = create(head(), "resnet18")
+    path = write_former(tmp_path / "w.safetensors", checkpoint, **metadata)
+    refused(load_checkpoint, path, match)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "match"),
+    [
+        ({"tracker": '"Nobody"'}, "no tracker 'Nobody'"),
+        ({"tracker": "null"}, "metadata"),
+        ({"tracker": "["}, "metadata"),
+        ({"config": '{"trunk": "vgg"}'}, "unknown"),
+        ({"config": "{}"}, "unknown"),
+        ({"config": '{"trunk": "resnet18", "colour": 1}'}, "colour"),
+        ({"config": '["trunk"]'}, "metadata"),
+        ({"provenance": "3"}, "metadata"),
+    ],
+)
+def test_bad_metadata_of_the_present_format_are_refused(tmp_path: Path, metadata: dict[str, str], match: str) -> None:
+    path = write(tmp_path / "w.safetensors", create(head(), "resnet18"), **metadata)
+    refused(load_checkpoint, path, match)
+
+
+def test_a_file_of_the_first_format_is_read_as_d3s(tmp_path: Path) -> None:
+    saved = create(head(), "resnet18", {"commit": "abc"}, gem_trunk="resnet50", config={"memory_size": 50})
+    loaded = load_checkpoint(write_former(tmp_path / "w.safetensors", saved))
+    assert (loaded.tracker, loaded.config, loaded.provenance) == ("D3S", saved.config, {"commit": "abc"})
+    assert loaded.checksum == saved.checksum
 
 
 def test_a_changed_bit_is_found(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    save_checkpoint(path, Checkpoint.create(head(), "resnet18"))
+    save_checkpoint(path, create(head(), "resnet18"))
     data = bytearray(path.read_bytes())
     data[-1000] ^= 1
     path.write_bytes(data)
@@ -226,14 +256,14 @@ def test_files_of_training_programs_are_said_to_be_converted(tmp_path: Path, con
 @pytest.mark.parametrize("keep", [0, 4, 8, 500, -1])
 def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "w.safetensors"
-    save_checkpoint(path, Checkpoint.create(head(), "resnet18"))
+    save_checkpoint(path, create(head(), "resnet18"))
     path.write_bytes(path.read_bytes()[:keep])
     refused(load_checkpoint, path, "damaged")
 
 
 def test_weights_outlive_a_change_of_their_file(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    save_checkpoint(path, Checkpoint.create(head(), "resnet18"))
+    save_checkpoint(path, create(head(), "resnet18"))
     loaded = load_checkpoint(path)
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))
@@ -634,7 +664,7 @@ def test_the_published_file_is_converted(tmp_path: Path, published, container: s
     converted = convert_published(published(container), target)
     loaded = load_checkpoint(target)
     assert loaded.checksum == converted.checksum
-    assert (loaded.trunk, loaded.gem_trunk, loaded.config) == ("resnet50", "resnet50", {})
+    assert loaded.config == {"trunk": "resnet50", "gem_trunk": "resnet50"}
     assert loaded.provenance["source"] == "SegmNet.pth.tar" and len(loaded.provenance["source_sha256"]) == 64
     for name, tensor in head("resnet50").items():
         assert torch.equal(loaded.tensors[name], tensor)

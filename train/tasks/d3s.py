@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.d3s.config import RULES
 from d3s_vot.trackers.d3s.network import SegmentationNetwork, location_channel
+from d3s_vot.trackers.d3s.weights import HEAD, TRUNK, create, trunks
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import Trunk
-from d3s_vot.weights.checkpoint import HEAD, TRUNK, Checkpoint
+from d3s_vot.weights.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.data.feed import Batch
 from train.parallel import synchronize_batch_norm
@@ -93,9 +94,10 @@ class Segmentation(nn.Module):
             CheckpointError: they are of another trunk, of a trunk that learnt where this one does not, or of a wider
                 network.
         """
-        if checkpoint.trunk != self.trunk.name:
+        trained_on, _ = trunks(checkpoint)
+        if trained_on != self.trunk.name:
             raise CheckpointError(
-                f"the weights to start from are of {checkpoint.trunk}, not {self.trunk.name}; choose theirs (--trunk)"
+                f"the weights to start from are of {trained_on}, not {self.trunk.name}; choose theirs (--trunk)"
             )
         head, trunk = (
             {k.removeprefix(part): v.float() for k, v in checkpoint.tensors.items() if k.startswith(part)}
@@ -113,7 +115,7 @@ class Segmentation(nn.Module):
             own[places] = tensor.to(own)
         self.network.load_state_dict(wide)
         if trunk:
-            self.trunk.load_state_dict(create_trunk(checkpoint.trunk, state=trunk, frozen=False).state_dict())
+            self.trunk.load_state_dict(create_trunk(self.trunk.name, state=trunk, frozen=False).state_dict())
 
     @property
     def trunk(self) -> Trunk:
@@ -177,9 +179,9 @@ class Segmentation(nn.Module):
         config = replace(RULES[rules], refinement_width=self.network.width).changes()
         tensors = {HEAD + k: v for k, v in self.network.state_dict().items()}
         if not self.tuned:
-            return Checkpoint.create(tensors, self.trunk.name, provenance, config=config)
+            return create(tensors, self.trunk.name, provenance, config=config)
         tensors |= {TRUNK + k: v for k, v in trunk_tensors(self.trunk, self.trunk_weights).items()}
-        return Checkpoint.create(tensors, self.trunk.name, provenance, gem_trunk=self.trunk.name, config=config)
+        return create(tensors, self.trunk.name, provenance, gem_trunk=self.trunk.name, config=config)
 
 
 def _total(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from d3s_vot.evaluation.boxes.reports import report
 from d3s_vot.evaluation.boxes.sequences import Sequence
 from d3s_vot.evaluation.boxes.submission import SERVERS, write_submission
 from d3s_vot.evaluation.runs import identity
-from d3s_vot.evaluation.runs.benchmark import Benchmark, Network
+from d3s_vot.evaluation.runs.benchmark import Benchmark
 from d3s_vot.evaluation.runs.pools import Place
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box
 from d3s_vot.tracker import Tracker
-from d3s_vot.zoo import load_tracker
+from d3s_vot.zoo import Choice
 
-Load = Callable[[str, str, Path | None, str, str], Tracker]  # weights, device, trunk, preset, rules; see `load_tracker`
+Load = Callable[[Choice], Tracker]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,8 @@ def follow(
     return Track(np.array(boxes), np.array(seconds))
 
 
-def _start(network: Network, load: Load, place: Place) -> Callable[[Sequence], Track]:
-    tracker = load(network.weights, place.device, network.trunk, network.preset, network.rules)
+def _start(choice: Choice, load: Load, place: Place) -> Callable[[Sequence], Track]:
+    tracker = load(replace(choice, device=place.device))
     return lambda sequence: follow(tracker, sequence.frames, sequence.truth[0], sequence.origin)
 
 
@@ -93,7 +93,7 @@ class BoxBenchmark(Benchmark[Sequence, Track]):
         load: makes the tracker; picklable.
     """
 
-    def __init__(self, name: str, load: Load = load_tracker) -> None:
+    def __init__(self, name: str, load: Load = Choice.load_tracker) -> None:
         self.name = name
         self.server = name in SERVERS
         self._layout = LAYOUTS[name]
@@ -112,9 +112,9 @@ class BoxBenchmark(Benchmark[Sequence, Track]):
         first = ",".join(f"{value:.10g}" for value in sequence.truth[0].tolist())
         return {"first box": first, "frames": identity.of_frames(sequence.frames)}
 
-    def worker(self, network: Network) -> Callable[[Place], Callable[[Sequence], Track]]:
+    def worker(self, choice: Choice) -> Callable[[Place], Callable[[Sequence], Track]]:
         """See `Benchmark.worker`."""
-        return partial(_start, network, self._load)
+        return partial(_start, choice, self._load)
 
     def paths(self, tracker: str, sequence: Sequence) -> tuple[str, ...]:
         """The boxes and the times."""

@@ -16,9 +16,9 @@ from d3s_vot.evaluation.davis.data import LISTS, DavisSequence, check_sequence, 
 from d3s_vot.evaluation.davis.report import write_report
 from d3s_vot.evaluation.davis.tracking import DavisTrack, Load, start_worker
 from d3s_vot.evaluation.runs import identity
-from d3s_vot.evaluation.runs.benchmark import Benchmark, Network
+from d3s_vot.evaluation.runs.benchmark import Benchmark
 from d3s_vot.evaluation.runs.pools import Place
-from d3s_vot.zoo import load_tracker
+from d3s_vot.zoo import Choice
 
 NAMES = tuple(LISTS)
 
@@ -33,7 +33,7 @@ class DavisBenchmark(Benchmark[DavisSequence, DavisTrack]):
 
     server = False
 
-    def __init__(self, name: str, load: Load = load_tracker) -> None:
+    def __init__(self, name: str, load: Load = Choice.load_tracker) -> None:
         self.name = name
         self._load = load
 
@@ -59,9 +59,9 @@ class DavisBenchmark(Benchmark[DavisSequence, DavisTrack]):
         first = identity.of_file(sequence.annotations[0]) if sequence.annotations else ""
         return {"first mask": first, "frames": identity.of_frames(sequence.frames)}
 
-    def worker(self, network: Network) -> Callable[[Place], Callable[[DavisSequence], DavisTrack]]:
+    def worker(self, choice: Choice) -> Callable[[Place], Callable[[DavisSequence], DavisTrack]]:
         """See `Benchmark.worker`."""
-        return partial(start_worker, network, self._load)
+        return partial(start_worker, choice, self._load)
 
     def paths(self, tracker: str, sequence: DavisSequence) -> tuple[str, ...]:
         """A mask for each frame, and the times."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.davis.data import DavisSequence, encode_labels, read_masks
-from d3s_vot.evaluation.runs.benchmark import Network
 from d3s_vot.evaluation.runs.pools import Place
 from d3s_vot.images import read_image
 from d3s_vot.labels import VOID, Labels, objects_in
 from d3s_vot.prediction import Prediction
 from d3s_vot.together import track_together
 from d3s_vot.tracker import Tracker
+from d3s_vot.zoo import Choice
 
-Load = Callable[[str, str, Path | None, str, str], Tracker]  # weights, device, trunk, preset, rules; see `load_tracker`
+Load = Callable[[Choice], Tracker]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +49,10 @@ def merge(predictions: Mapping[int, Prediction], height: int, width: int) -> Lab
     """
     labels, best = np.zeros((height, width), np.uint8), np.zeros((height, width), np.float32)
     for number, prediction in predictions.items():
-        if prediction.crop is None or prediction.probability is None:
+        if prediction.patch is None:
             continue
-        probability = prediction.crop.paste(prediction.probability, height, width)  # H x W
-        ahead = (probability > prediction.threshold) & (probability > best)
+        probability = prediction.patch.in_image(height, width)  # H x W
+        ahead = (probability > prediction.patch.threshold) & (probability > best)
         labels[ahead] = number
         best[ahead] = probability[ahead]
     return labels
@@ -123,11 +123,11 @@ def _number(annotation: Path) -> int:
     return numbers[0] if len(numbers) == 1 else 1
 
 
-def start_worker(network: Network, load: Load, place: Place) -> Callable[[DavisSequence], DavisTrack]:
+def start_worker(choice: Choice, load: Load, place: Place) -> Callable[[DavisSequence], DavisTrack]:
     """A worker with its network loaded.
 
     Raises:
         CheckpointError: the weights cannot be used.
         InputError: there is no such device.
     """
-    return partial(track_davis, load(network.weights, place.device, network.trunk, network.preset, network.rules))
+    return partial(track_davis, load(replace(choice, device=place.device)))

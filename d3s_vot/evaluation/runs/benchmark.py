@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from d3s_vot.evaluation.runs.pools import Place
+from d3s_vot.zoo import Choice
 
 
 class Video(Protocol):
@@ -24,16 +24,6 @@ class Video(Protocol):
 
 V = TypeVar("V", bound=Video)  # a sequence
 R = TypeVar("R")  # what tracking it gives
-
-
-@dataclass(frozen=True)
-class Network:
-    """Which network to track with; see `d3s_vot.load_tracker`."""
-
-    weights: str = "D3S"
-    trunk: Path | None = None
-    preset: str = "exact"
-    rules: str = "weights"
 
 
 class Benchmark(ABC, Generic[V, R]):
@@ -64,7 +54,7 @@ class Benchmark(ABC, Generic[V, R]):
         """What of a sequence's files its results depend on, by what it is called: first region and frames."""
 
     @abstractmethod
-    def worker(self, network: Network) -> Callable[[Place], Callable[[V], R]]:
+    def worker(self, choice: Choice) -> Callable[[Place], Callable[[V], R]]:
         """What `run_jobs` starts its workers with; picklable."""
 
     @abstractmethod

@@ -25,14 +25,14 @@ import torch
 
 from d3s_vot.compute.device import choose_device
 from d3s_vot.errors import D3SError, InputError
-from d3s_vot.evaluation.runs.benchmark import Benchmark, Network, R, V
+from d3s_vot.evaluation.runs.benchmark import Benchmark, R, V
 from d3s_vot.evaluation.runs.jobs import run_jobs
 from d3s_vot.evaluation.runs.pools import Failure, Pool
 from d3s_vot.evaluation.runs.store import Manifest, Store
 from d3s_vot.interrupts import uninterrupted
 from d3s_vot.progress import Progress
-from d3s_vot.trackers.d3s.model import choose_rules
-from d3s_vot.weights.checkpoint import MODELS, find_weights, load_checkpoint
+from d3s_vot.weights.checkpoint import MODELS, find_weights
+from d3s_vot.zoo import Choice, configuration, load_checkpoint
 
 SHOWN = 20  # problems that are listed
 
@@ -43,7 +43,7 @@ def run(
     output: Path,
     *,
     tracker: str = "D3S",
-    network: Network | None = None,
+    choice: Choice | None = None,
     pool: Pool | None = None,
     names: Collection[str] | None = None,
     restart: bool = False,
@@ -55,7 +55,7 @@ def run(
         root: folder of its data.
         output: folder of runs; this one gets the benchmark's name.
         tracker: its name in the files.
-        network: what to track with; default: the shipped weights.
+        choice: what to track with, but for the device, which is the pool's; default: the shipped weights.
         pool: where; default: here, one sequence after the other.
         names: the sequences to track and report; None: all.
         restart: remove the results of earlier runs first.
@@ -67,10 +67,10 @@ def run(
     """
     check_name(tracker)
     root, output = Path(root), Path(output)
-    network, pool = portable(network or Network()), pool or Pool()
+    choice, pool = portable(choice or Choice()), pool or Pool()
     sequences = benchmark.open(root.absolute(), names)
     store = Store(output / benchmark.name)
-    settings, information = describe(tracker, network, pool)
+    settings, information = describe(tracker, choice, pool)
     manifest = Manifest(
         {"data set": benchmark.name, **settings},
         {"root": str(root.absolute()), **information},
@@ -83,7 +83,7 @@ def run(
         store.agree(manifest, restart, again)
         check(benchmark, left, root)
         store.begin(manifest, restart, again)
-        failures = _track(benchmark, sequences, left, store, tracker, network, pool)
+        failures = _track(benchmark, sequences, left, store, tracker, choice, pool)
         if failures:
             show(f"{name}: {reason}" for name, reason in failures)
             raise D3SError(
@@ -160,22 +160,22 @@ def check_name(tracker: str) -> None:
         raise InputError(f"the tracker's name {tracker!r} is no name for a folder; use letters, digits, '-' and '_'")
 
 
-def portable(network: Network) -> Network:
-    """The same network for processes that run in other folders.
+def portable(choice: Choice) -> Choice:
+    """The same tracker for processes that run in other folders.
 
     Raises:
         CheckpointError: there are no such weights.
     """
-    path = find_weights(network.weights)
-    packaged = path == MODELS / f"{network.weights}.safetensors"
+    path = find_weights(choice.tracker)
+    packaged = path == MODELS / f"{choice.tracker}.safetensors"
     return replace(
-        network,
-        weights=network.weights if packaged else str(path.absolute()),
-        trunk=None if network.trunk is None else Path(network.trunk).absolute(),
+        choice,
+        tracker=choice.tracker if packaged else str(path.absolute()),
+        trunk=None if choice.trunk is None else Path(choice.trunk).absolute(),
     )
 
 
-def describe(tracker: str, network: Network, pool: Pool) -> tuple[dict[str, Any], dict[str, Any]]:
+def describe(tracker: str, choice: Choice, pool: Pool) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a manifest says of the tracker.
 
     Returns:
@@ -185,13 +185,13 @@ def describe(tracker: str, network: Network, pool: Pool) -> tuple[dict[str, Any]
         CheckpointError: the weights cannot be used.
         InputError: there is no such device.
     """
-    path = find_weights(network.weights)
+    path = find_weights(choice.tracker)
     checkpoint = load_checkpoint(path)
     settings = {
         "tracker": tracker,
         "weights": _sha256(path),
-        "trunk": checkpoint.trunk if network.trunk is None else _sha256(network.trunk),
-        "preset": network.preset,
+        "trunk": checkpoint.config.get("trunk") if choice.trunk is None else _sha256(Path(choice.trunk)),
+        "preset": choice.preset,
         "device": _device(pool),
         "threads": pool.threads,
         "versions": {
@@ -199,14 +199,14 @@ def describe(tracker: str, network: Network, pool: Pool) -> tuple[dict[str, Any]
             "torch": torch.__version__,
             "numpy": np.__version__,
             "opencv": cv2.__version__,
-            **_compiler(network),
+            **_compiler(choice),
         },
-        "configuration": asdict(choose_rules(checkpoint, network.rules)),
+        "configuration": asdict(configuration(checkpoint, choice.rules)),
     }
     information = {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "weights": network.weights,
-        "trunk": None if network.trunk is None else str(network.trunk),
+        "weights": choice.tracker,
+        "trunk": None if choice.trunk is None else str(choice.trunk),
         "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
         "versions": {"python": platform.python_version(), "torchvision": version("torchvision")},
     }
@@ -221,10 +221,10 @@ def _device(pool: Pool) -> str:
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _compiler(network: Network) -> dict[str, str]:
+def _compiler(choice: Choice) -> dict[str, str]:
     """The version of what the preset fast compiles with, where it is installed."""
     try:
-        return {"openvino": version("openvino")} if network.preset == "fast" else {}
+        return {"openvino": version("openvino")} if choice.preset == "fast" else {}
     except PackageNotFoundError:
         return {}
 
@@ -242,7 +242,7 @@ def _track(
     left: list[V],
     store: Store,
     tracker: str,
-    network: Network,
+    choice: Choice,
     pool: Pool,
 ) -> list[tuple[str, str]]:
     """Track what is left, the longest first; returns the names that failed, and why."""
@@ -252,7 +252,7 @@ def _track(
     frames, ahead = sum(map(len, sequences)), sum(map(len, left))
     jobs = sorted(left, key=len, reverse=True)
     progress = Progress(frames, count=len(sequences), done=frames - ahead, finished=len(sequences) - len(left))
-    with progress, closing(run_jobs(benchmark.worker(network), jobs, pool)) as results:
+    with progress, closing(run_jobs(benchmark.worker(choice), jobs, pool)) as results:
         for sequence, result in results:
             if isinstance(result, Failure):
                 failures.append((sequence.name, result.reason))

@@ -94,8 +94,5 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
         return self.gem_patch_size // self.gem_stride
 
 
-# How the networks are computed: as the reference does, or in half precision where that is fast.
-PRESETS = ("exact", "fast")
-
 # Rules by name; those of a checkpoint are in its metadata.
 RULES = {"published": D3SConfig.published(), "calibrated": D3SConfig.calibrated()}

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from d3s_vot.errors import CheckpointError
 from d3s_vot.paths import as_path
-from d3s_vot.weights.checkpoint import GEM_TRUNK, TRUNK, Checkpoint, head_shapes, save_checkpoint
+from d3s_vot.trackers.d3s.weights import GEM_TRUNK, TRUNK, check, create, head_shapes
+from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
 from d3s_vot.weights.fitting import check_shapes
 from d3s_vot.weights.foreign import read_state
 
@@ -55,8 +56,8 @@ def convert_published(
         path = as_path(gem_trunk_source, "the file of the trunk")
         tensors |= _resnet50(_read_state(path), GEM_TRUNK, str(path))
         provenance["gem_trunk_source"] = path.name
-    checkpoint = Checkpoint.create(tensors, PUBLISHED_TRUNK, provenance, gem_trunk=PUBLISHED_TRUNK)
-    save_checkpoint(target, checkpoint)
+    checkpoint = create(tensors, PUBLISHED_TRUNK, provenance, gem_trunk=PUBLISHED_TRUNK)
+    save_checkpoint(target, checkpoint, check)
     return checkpoint
 
 

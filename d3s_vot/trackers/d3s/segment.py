@@ -5,26 +5,22 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.crops.squares import Crop, Image
+from d3s_vot.crops.squares import Crop
+from d3s_vot.given import Form, Frame, Given, area_preserving_box
+from d3s_vot.prediction import MaskPatch
 from d3s_vot.regions import Box
 from d3s_vot.trackers.d3s.calibration import Calibration
 from d3s_vot.trackers.d3s.fit import fit_axis_aligned, fit_rotated, largest_contour, min_area_corners
-from d3s_vot.trackers.d3s.model import D3SModel
 
-
-class Output(Enum):
-    """In which form the target was given, and is given back."""
-
-    BOX = "box"
-    POLYGON = "polygon"
-    MASK = "mask"
+if TYPE_CHECKING:
+    from d3s_vot.trackers.d3s.model import D3SModel
 
 
 @dataclass(frozen=True)
@@ -32,26 +28,18 @@ class Segmentation:
     """What the mask of one frame says.
 
     Attributes:
-        crop: where the frame was segmented.
-        probability: S x S of the target, zero outside what was kept of the mask.
+        patch: the mask, zero outside what was kept of it.
         corners: 4 x 2 of the fitted region in the image, or None where the mask is not believed.
         center: (x, y) in the image to move the target to, or None.
         size: sqrt(w h) of the area-preserving box in the image, or None where the scale must not follow.
+        area: of the mask in the crop, or None where it is not to count for what is usual.
     """
 
-    crop: Crop
-    probability: NDArray[np.float32]
+    patch: MaskPatch
     corners: NDArray[np.float64] | None = None
     center: tuple[float, float] | None = None
     size: float | None = None
-
-
-def area_preserving_box(corners: NDArray) -> tuple[float, float]:
-    """(w, h) with the aspect of a quadrilateral's min-max box and the area |p0 p1| |p1 p2| (section 5)."""
-    span = np.ptp(corners, axis=0)  # 2: max - min
-    area = np.linalg.norm(corners[0] - corners[1]) * np.linalg.norm(corners[1] - corners[2])
-    s = math.sqrt(area / (span[0] * span[1])) if span.min() > 0 else 0.0
-    return float(s * span[0] + 1), float(s * span[1] + 1)
+    area: float | None = None
 
 
 def mask_box(corners: NDArray) -> Box:
@@ -65,49 +53,37 @@ class Segmenter:
 
     Args:
         model: the networks.
-        image: first frame, H x W x 3.
-        center: (x, y) of the target.
-        wh: its size in pixels of the image.
-        mask: H x W bool, the target's mask, or its filled polygon where it was given as one.
-        output: form of the target.
-        box: its box.
+        frame: the first.
+        given: the target in it.
 
     Attributes:
         template: what the network compares the crops of later frames with.
-        calibration: how that box lies about that of the first frame's mask.
+        calibration: how the given box lies about that of the first frame's mask.
     """
 
-    def __init__(
-        self,
-        model: D3SModel,
-        image: Image,
-        center: tuple[float, float],
-        wh: tuple[float, float],
-        mask: NDArray[np.bool_],
-        output: Output,
-        box: Box,
-    ) -> None:
-        self._config, self._output = model.config, output
+    def __init__(self, model: D3SModel, frame: Frame, given: Given) -> None:
+        self._config, self._form = model.config, given.form
         c = self._config
-        crop = self.crop(center, wh)
-        features = model.features(crop.cut(image))
-        given = crop.cut_mask(mask)  # S x S
-        if output is Output.MASK:
-            marked = (given > 0.1).astype(np.float32)
+        crop = self.crop(given.center_xy, given.size_wh)
+        features = model.features(crop.cut(frame.image))
+        filled = crop.cut_mask(given.filled)  # S x S
+        if given.form is Form.MASK:
+            marked = (filled > 0.1).astype(np.float32)
         else:
-            first = model.probability(features, model.encode_template(features, given))[0]  # S x S
-            reach = max(c.template_min_dilation, round(c.template_dilation * min(wh) * crop.factor))
+            first = model.probability(features, model.encode_template(features, filled))  # S x S
+            reach = max(c.template_min_dilation, round(c.template_dilation * min(given.size_wh) * crop.factor))
             # The crop's bilinear edge stays: a location on the polygon's border counts in part, as published.
-            around = np.asarray(cv2.dilate(given, np.ones((reach, reach), np.uint8)), np.float32)
+            around = np.asarray(cv2.dilate(filled, np.ones((reach, reach), np.uint8)), np.float32)
             marked = around * (first > c.mask_threshold)
         self.template = model.encode_template(features, marked)
         self._areas = deque([float(marked.sum())], maxlen=c.mask_history_size)
         self.calibration = Calibration()
-        if output is Output.BOX and c.box_calibration:
-            self.calibration = self._calibrate(crop, model.probability(features, self.template)[0], box, mask.shape)
+        if isinstance(given.region, Box) and c.box_calibration:
+            probability = model.probability(features, self.template)
+            self.calibration = self._calibrate(crop, probability, given.region, frame.size_hw)
 
     def _calibrate(
-        self, crop: Crop, probability: NDArray[np.float32], box: Box, image_size: tuple[int, ...]
+        self, crop: Crop, probability: NDArray[np.float32], box: Box, size_hw: tuple[int, int]
     ) -> Calibration:
         """The given box against what the first frame's own mask says, as far as the image shows them."""
         contour = self._contour(probability)
@@ -115,7 +91,7 @@ class Segmenter:
             return Calibration()
         mask = _filled(contour, probability.shape)
         found = mask_box(crop.to_image(self._fit(mask, min_area_corners(contour))))
-        height, width = image_size
+        height, width = size_hw
         if not found.overlaps_image(height, width):
             return Calibration()
         return Calibration.between(
@@ -128,7 +104,7 @@ class Segmenter:
         return Crop.around(center, wh, c.segm_search_area_scale, c.segm_crop_size)
 
     def judge(self, crop: Crop, probability: NDArray[np.float32], uncertainty: float) -> Segmentation:
-        """What the mask of a frame says.
+        """What the mask of a frame says; nothing is changed by it.
 
         Args:
             crop: from `crop`.
@@ -138,10 +114,10 @@ class Segmenter:
         c = self._config
         contour = self._contour(probability)
         if contour is None:
-            return Segmentation(crop, np.zeros_like(probability))
+            return Segmentation(MaskPatch(crop, np.zeros_like(probability), self._threshold))
         area = float(cv2.contourArea(contour))
         mask = probability > self._threshold
-        if self._output is not Output.MASK:
+        if self._form is not Form.MASK:
             mask = _filled(contour, mask.shape)
             # Holes belong to the target now, so they get the least probability that says so.
             probability = np.where(mask, np.maximum(probability, self._threshold + 1e-3), 0).astype(np.float32)
@@ -149,20 +125,26 @@ class Segmenter:
         mean_area = fmean(self._areas)
         change = abs(mean_area - area) / max(mean_area, 1.0)  # q
         size = center_found = corners = None
-        if uncertainty < c.uncertainty_scale and change < c.mask_change_region:
-            self._areas.append(area)
+        typical = uncertainty < c.uncertainty_scale and change < c.mask_change_region
+        if typical:
             size = math.sqrt(math.prod(area_preserving_box(crop.to_image(rectangle))))
         if change < c.mask_change_position:
             x, y = crop.to_image(rectangle).mean(axis=0)
             center_found = (float(x), float(y))
         if change < c.mask_change_region:
             corners = crop.to_image(self._fit(mask, rectangle))
-        return Segmentation(crop, probability, corners, center_found, size)
+        patch = MaskPatch(crop, probability, self._threshold)
+        return Segmentation(patch, corners, center_found, size, area if typical else None)
+
+    def remember(self, segmentation: Segmentation) -> None:
+        """Let the mask of a frame count for what is usual, where it is believed."""
+        if segmentation.area is not None:
+            self._areas.append(segmentation.area)
 
     @property
     def _threshold(self) -> float:
         c = self._config
-        return c.mask_threshold_mask_mode if self._output is Output.MASK else c.mask_threshold
+        return c.mask_threshold_mask_mode if self._form is Form.MASK else c.mask_threshold
 
     def _contour(self, probability: NDArray[np.float32]) -> NDArray | None:
         """Outline of the largest part of the mask, or None where that is too small to be believed."""
@@ -173,7 +155,7 @@ class Segmenter:
     def _fit(self, mask: NDArray[np.bool_], rectangle: NDArray) -> NDArray:
         """R1 where its area is comparable with R0's, else R0; 4 x 2 in the crop."""
         c = self._config
-        fitted = fit_axis_aligned(mask) if self._output is Output.BOX else fit_rotated(mask, c)
+        fitted = fit_axis_aligned(mask) if self._form is Form.BOX else fit_rotated(mask, c)
         ratio = _area(fitted) / max(_area(rectangle), 1e-6)
         return fitted if c.fit_min_area_ratio <= ratio <= c.fit_max_area_ratio else rectangle
 
@@ -186,5 +168,6 @@ def _filled(contour: NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _area(corners: NDArray) -> float:
+    """Enclosed by 4 x 2 corners; 0 of a line, which is no `Polygon`."""
     x, y = np.asarray(corners, np.float64).T
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)

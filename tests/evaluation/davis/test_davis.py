@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scenes import scene
+from simple import SimpleTarget, simple
 
 from d3s_vot import load_tracker
 from d3s_vot.crops.squares import Crop
@@ -23,14 +24,15 @@ from d3s_vot.evaluation.davis.data import encode_labels
 from d3s_vot.evaluation.davis.names import VALIDATION
 from d3s_vot.evaluation.davis.report import Score, score_objects
 from d3s_vot.evaluation.davis.tracking import ObjectTrackers, merge, track_davis
-from d3s_vot.evaluation.runs.benchmark import Network
 from d3s_vot.evaluation.runs.jobs import run_jobs
 from d3s_vot.evaluation.runs.pools import Failure, Pool
+from d3s_vot.given import Frame, Given
 from d3s_vot.images import read_image
 from d3s_vot.labels import read_labels, voc_palette
-from d3s_vot.prediction import Prediction
+from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Box, mask_iou
 from d3s_vot.tracker import Tracker
+from d3s_vot.zoo import Choice
 
 FRAMES = 5
 
@@ -225,8 +227,8 @@ def test_palette_is_that_of_davis() -> None:
 
 def prediction(probability: np.ndarray, x: int = 0) -> Prediction:
     """One whose crop shows pixels x to x + 8 of an image of 8 x 12 one to one."""
-    crop = Crop((x + 4.0, 4.0), (x, 0), 8, 8)
-    return Prediction(Box(0, 0, 1, 1), 1.0, True, (8, 12), crop, probability.astype(np.float32), 0.2, True)
+    patch = MaskPatch(Crop((x + 4.0, 4.0), (x, 0), 8, 8), probability.astype(np.float32), 0.2)
+    return Prediction(Box(0, 0, 1, 1), 1.0, True, (8, 12), patch, True)
 
 
 def test_the_more_probable_object_gets_the_pixel() -> None:
@@ -272,7 +274,7 @@ def test_masks_are_indexed_and_start_with_the_annotation(
 ) -> None:
     benchmark = DavisBenchmark(name, lambda *_: tracker)
     sequence = benchmark.open(packages[year], ["pair"])[0]
-    ((_, track),) = run_jobs(benchmark.worker(Network()), [sequence], Pool(threads=2, device="cpu"))
+    ((_, track),) = run_jobs(benchmark.worker(Choice()), [sequence], Pool(threads=2, device="cpu"))
     assert not isinstance(track, Failure), track
     files = benchmark.files("D3S", sequence, track)
     assert tuple(files) == benchmark.paths("D3S", sequence)
@@ -291,20 +293,14 @@ def test_masks_are_indexed_and_start_with_the_annotation(
 
 
 def test_an_object_that_cannot_be_tracked_fails_its_sequence(packages: dict[int, Path], package: Path) -> None:
-    class Picky(Tracker):
-        def initialize(self, image: np.ndarray, region: object = None, *, mask: np.ndarray | None = None) -> None:
-            if mask is not None and mask.sum() < 600:
+    class Picky(SimpleTarget):
+        def __init__(self, frame: Frame, given: Given) -> None:
+            if given.filled.sum() < 600:
                 raise InputError("the mask is too small")
 
-        def track(self, image: np.ndarray) -> Prediction:
-            raise AssertionError("no frame is tracked")
-
-        def fork(self) -> Tracker:
-            return self
-
-    benchmark = DavisBenchmark("davis17-val", lambda *_: Picky())
+    benchmark = DavisBenchmark("davis17-val", lambda _: simple(Picky))
     sequence = benchmark.open(package, ["pair"])[0]
-    ((_, failure),) = run_jobs(benchmark.worker(Network()), [sequence], Pool(device="cpu"))
+    ((_, failure),) = run_jobs(benchmark.worker(Choice()), [sequence], Pool(device="cpu"))
     assert failure == Failure("object 2 cannot be tracked: the mask is too small")
 
 

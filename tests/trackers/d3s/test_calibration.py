@@ -55,10 +55,11 @@ def test_the_tracker_corrects_what_it_returns_and_nothing_else() -> None:
     wide = Box(x - 8, y, w + 16, h)  # around more than the disc
     published, plain = follow("published", wide)
     calibrated, corrected = follow("calibrated", wide)
-    calibration = calibrated._segmenter.calibration
+    calibration = calibrated.target.segmenter.calibration
     assert calibration.scale[0] > calibration.scale[1]
     assert [calibration.correct(box) for box in plain] == corrected != plain
-    assert calibrated._position == published._position and calibrated._scale == published._scale
+    assert calibrated.target.position_yx == published.target.position_yx
+    assert calibrated.target.scale == published.target.scale
     truth = [Box(b.x - 8, b.y, b.w + 16, b.h) for b in (scene(t)[1] for t in range(1, 4))]
     before, after = (sum(map(box_iou, found, truth)) for found in (plain, corrected))
     assert after > before
@@ -67,7 +68,7 @@ def test_the_tracker_corrects_what_it_returns_and_nothing_else() -> None:
 def test_other_kinds_of_targets_are_left_alone() -> None:
     tracker = load_tracker("D3S", device="cpu", rules="calibrated")
     tracker.initialize(scene(0)[0], scene(0)[1].polygon)
-    assert tracker._segmenter.calibration == Calibration()
+    assert tracker.target.segmenter.calibration == Calibration()
 
 
 def test_what_lies_outside_the_image_is_not_compared() -> None:
@@ -75,8 +76,8 @@ def test_what_lies_outside_the_image_is_not_compared() -> None:
     image, (x, y, w, h) = scene(0)
     tracker = load_tracker("D3S", device="cpu", rules="calibrated")
     tracker.initialize(np.ascontiguousarray(image[:, int(x + w / 2) :]), Box(-w / 2, y, w, h))
-    assert tracker._segmenter.calibration != Calibration()
-    assert max(tracker._segmenter.calibration.scale) < 1.2  # the whole box is twice as wide as what is seen
+    assert tracker.target.segmenter.calibration != Calibration()
+    assert max(tracker.target.segmenter.calibration.scale) < 1.2  # the whole box is twice as wide as what is seen
 
 
 def test_rules_by_name() -> None:

@@ -12,18 +12,21 @@ import pytest
 import torch
 from scenes import scene
 
-from d3s_vot import load_tracker
+from d3s_vot import D3STracker, load_tracker
+from d3s_vot.compute.half import Half
 from d3s_vot.errors import InputError
 from d3s_vot.regions import box_iou
 from d3s_vot.trackers.d3s.model import D3SModel
-from d3s_vot.trackers.d3s.tracker import D3STracker
-from d3s_vot.weights.checkpoint import find_weights, load_checkpoint
 from d3s_vot.zoo import load_model
 
 
 def follow(tracker: D3STracker, frames: int = 5) -> list:
     tracker.initialize(*scene(0))
     return [tracker.track(scene(t)[0]) for t in range(1, frames)]
+
+
+def features(model: D3SModel, patches: torch.Tensor) -> torch.Tensor:
+    return torch.cat(model.patch_features(patches.split(1)))
 
 
 def test_answers_are_those_of_the_exact_preset(fast_preset: D3STracker) -> None:
@@ -38,21 +41,21 @@ def test_features_and_probabilities_are_near_the_exact_ones(fast_preset: D3STrac
     exact, model = load_model("D3S", "cpu"), fast_preset.model
     patches = torch.rand(27, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
     for some in (patches[:1], patches):
-        expected = exact.gem_features(some)
-        difference = (model.gem_features(some) - expected).norm() / expected.norm()
+        expected = features(exact, some)
+        difference = (features(model, some) - expected).norm() / expected.norm()
         assert difference < 0.07  # of bfloat16, on noise
     crop = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
     mask = np.zeros((384, 384))
     mask[100:200, 120:260] = 1
     template = exact.encode_template(exact.features(crop), mask)
-    (quick,), (slow,) = (m.segment([crop], [template]) for m in (model, exact))
+    (quick,), (slow,) = (m.segment([(crop, template)]) for m in (model, exact))
     assert np.abs(quick - slow).mean() < 0.02
 
 
 def test_same_input_same_bits(fast_preset: D3STracker) -> None:
     once, again = follow(fast_preset), follow(fast_preset.fork())
     assert [p.region for p in once] == [p.region for p in again]
-    assert all(np.array_equal(a.probability, b.probability) for a, b in zip(once, again, strict=True))
+    assert all(np.array_equal(a.patch.probability, b.patch.probability) for a, b in zip(once, again, strict=True))
 
 
 def test_ctrl_c_is_heard(fast_preset: D3STracker) -> None:
@@ -71,11 +74,12 @@ def test_ctrl_c_is_heard(fast_preset: D3STracker) -> None:
 
 
 def test_half_precision_in_torch_as_on_a_gpu() -> None:
-    exact, checkpoint = load_model("D3S", "cpu"), load_checkpoint(find_weights("D3S"))
-    half = D3SModel.from_checkpoint(checkpoint, torch.device("cpu"), precision=torch.bfloat16)
+    exact, half = load_model("D3S", "cpu"), load_model("D3S", "cpu")
+    half.networks = {name: Half(network, half.device) for name, network in half.networks.items()}
     for quick, slow in zip(follow(D3STracker(half), 3), follow(D3STracker(exact), 3), strict=True):
         assert box_iou(quick.box, slow.box) > 0.9
-        assert quick.probability is not None and quick.probability.dtype == np.float32
+        assert quick.confidence != slow.confidence
+        assert quick.patch is not None and quick.patch.probability.dtype == np.float32
 
 
 def test_without_openvino_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

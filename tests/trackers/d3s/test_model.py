@@ -1,5 +1,7 @@
 """Networks from checkpoints: one trunk or two, carried or found, and devices."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,14 @@ from synthetic import fill_state
 
 from d3s_vot import Box, CheckpointError, D3STracker, InputError
 from d3s_vot.compute.device import choose_device
+from d3s_vot.trackers.d3s import weights
 from d3s_vot.trackers.d3s.config import RULES, D3SConfig
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import CHANNELS
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
-from d3s_vot.zoo import load_model
+from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.zoo import load_checkpoint, load_model, save_checkpoint
 
 CPU = torch.device("cpu")
 
@@ -29,6 +32,10 @@ def resnet18(prefix: str) -> dict[str, torch.Tensor]:
     state = torchvision.models.resnet18(weights=None).state_dict()
     kept = {k: v for k, v in state.items() if not k.startswith(("layer4.", "fc."))}
     return fill_state(kept, prefix)
+
+
+def built(checkpoint: Checkpoint, rules: str = "weights", trunk: Path | None = None) -> D3SModel:
+    return D3SModel.from_checkpoint(checkpoint, CPU, D3SModel.configure(checkpoint, rules), trunk)
 
 
 def test_shipped_weights_say_where_they_come_from():
@@ -46,7 +53,7 @@ def test_two_carried_trunks_track(tmp_path):
     tensors = head("resnet18")
     for name in ("feature_extractor.", "gem_extractor."):
         tensors |= {name + k: v for k, v in resnet18(name).items()}
-    save_checkpoint(tmp_path / "two.safetensors", Checkpoint.create(tensors, "resnet18", gem_trunk="resnet18"))
+    save_checkpoint(tmp_path / "two.safetensors", weights.create(tensors, "resnet18", gem_trunk="resnet18"))
     model = load_model(tmp_path / "two.safetensors", "cpu")
     patch = torch.full((1, 3, 256, 256), 90.0)
     own = create_trunk("resnet18", state=resnet18("gem_extractor."))(patch)[16]
@@ -59,26 +66,24 @@ def test_two_carried_trunks_track(tmp_path):
 
 def test_a_trunk_file_goes_to_the_trunk_that_needs_one(tmp_path):
     torch.save(resnet18("x."), tmp_path / "r18.pth")
-    checkpoint = Checkpoint.create(head("efficientnet_lite0"), "efficientnet_lite0", gem_trunk="resnet18")
-    model = D3SModel.from_checkpoint(checkpoint, CPU, tmp_path / "r18.pth")
+    checkpoint = weights.create(head("efficientnet_lite0"), "efficientnet_lite0", gem_trunk="resnet18")
+    model = built(checkpoint, trunk=tmp_path / "r18.pth")
     assert (model.trunk.name, model.gem_trunk.name) == ("efficientnet_lite0", "resnet18")
     with pytest.raises(CheckpointError, match="no trunk file"):
-        D3SModel.from_checkpoint(checkpoint, CPU, tmp_path / "absent.pth")
+        built(checkpoint, trunk=tmp_path / "absent.pth")
 
 
 def test_configuration_of_the_checkpoint_is_used():
     config = {"similarity_top_k": 5, "scale_step": 0.07}
-    model = D3SModel.from_checkpoint(
-        Checkpoint.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config), CPU
-    )
+    model = built(weights.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config))
     assert model.network.top_k == 5 and model.config.scale_step == 0.07
 
 
 @pytest.mark.parametrize("rules", ["published", "calibrated"])
 def test_rules_leave_what_belongs_to_the_weights(rules):
     config = {"similarity_top_k": 5, "segm_search_area_scale": 3.0, "segm_crop_size": 320, "scale_step": 0.07}
-    checkpoint = Checkpoint.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config)
-    model = D3SModel.from_checkpoint(checkpoint, CPU, rules=rules)
+    checkpoint = weights.create(head("efficientnet_lite0"), "efficientnet_lite0", config=config)
+    model = built(checkpoint, rules=rules)
     assert model.network.top_k == model.config.similarity_top_k == 5
     assert (model.config.segm_search_area_scale, model.config.segm_crop_size) == (3.0, 320)
     assert model.config.scale_step == 0.05 and model.config.box_calibration == RULES[rules].box_calibration

@@ -1,6 +1,8 @@
 """The whole tracker: golden traces, the three initialisations, and what goes wrong around them."""
 
+import copy
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from scenes import annotations, reference_model, resized, scene
 from d3s_vot import Box, D3STracker, InputError, Mask, Polygon, load_tracker
 from d3s_vot.images import read_image
 from d3s_vot.regions import box_iou, polygon_iou
-from d3s_vot.trackers.d3s import tracker
+from d3s_vot.trackers.d3s import target
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +28,17 @@ def shipped():
 
 
 def state(tracker: D3STracker) -> list[float]:
-    return [*tracker._position, tracker._scale, tracker._history._scores[-1]]
+    target = tracker.target
+    return [*target.position_yx, target.scale, target.history.scores[-1]]
 
 
 @pytest.mark.parametrize("name", ["bag", "car"])
 def test_golden_localization_traces(golden, shared, published, name):
     expected = golden(f"trace_{name}.npz")["pos_yx_scale_score_uncertainty"]
     folder = shared / "data" / "sequences" / f"vot-{name}"
-    tracker = D3STracker(published.model, segmentation=False)
+    model = copy.copy(published.model)
+    model.config = replace(model.config, uncertainty_segment=0)  # localisation alone, with a fixed size
+    tracker = D3STracker(model)
     tracker.initialize(read_image(folder / "color" / "00000001.jpg"), annotations(folder)[0])
     ours = []
     for i in range(len(expected)):
@@ -85,7 +90,7 @@ def test_golden_mask_mode(golden, shared, published):
     differences = []
     for path, probability in zip(images[1:11], expected["probability_every_4th"], strict=False):
         prediction = tracker.track(read_image(path))
-        differences.append(np.abs(255 * prediction.probability[::4, ::4] - probability).mean())
+        differences.append(np.abs(255 * prediction.patch.probability[::4, ::4] - probability).mean())
         assert isinstance(prediction.region, Mask)
     assert np.mean(differences) <= 10
 
@@ -130,7 +135,7 @@ def test_same_input_same_bits(shipped):
     first, second = (follow(shipped.fork(), scene(0)[1].polygon) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a.polygon.points, b.polygon.points)
-        assert np.array_equal(a.probability, b.probability)
+        assert np.array_equal(a.patch.probability, b.patch.probability)
         assert a.confidence == b.confidence
 
 
@@ -214,7 +219,7 @@ def test_an_initialisation_that_fails_anywhere_changes_nothing(shipped, monkeypa
 
     larger, box = scene(0, 240, 320)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(tracker, part, fail)
+        patch.setattr(target, part, fail)
         ours.initialize(larger, box.polygon)
     a, b = (one.track(scene(2)[0]) for one in (ours, expected))
     assert a.region == b.region and a.confidence == b.confidence and np.array_equal(a.mask, b.mask)
@@ -240,7 +245,7 @@ def test_a_small_target_keeps_its_size_without_a_mask(shipped):
 def test_masks_of_every_kind_begin_the_same(shipped, kind):
     mask = cv2.circle(np.zeros((120, 160), np.uint8), (40, 50), 15, 255, -1)
     shipped.initialize(scene(0)[0], mask=kind(mask))
-    assert shipped._size == (31, 31) and shipped._position == (50, 40)
+    assert shipped.target.size_hw == (31, 31) and shipped.target.position_yx == (50, 40)
 
 
 def test_other_bad_input_is_refused_in_one_sentence(shipped):
@@ -286,10 +291,10 @@ def test_frames_that_change_their_size_are_answered_in_their_own_pixels(shipped,
 def test_a_size_that_comes_back_changes_nothing_else(shipped):
     """Brought into other pixels and back before anything is looked for: the state is the same."""
     shipped.initialize(*scene(0))
-    before = [*state(shipped), *shipped._size]
+    before = [*state(shipped), *shipped.target.size_hw]
     for height, width in ((180, 240), (90, 121), (120, 160)):
-        shipped._measure_in(height, width)
-    assert [*state(shipped), *shipped._size] == pytest.approx(before, rel=1e-12)
+        shipped.target._measure_in(height, width)
+    assert [*state(shipped), *shipped.target.size_hw] == pytest.approx(before, rel=1e-12)
 
 
 def test_another_ratio_of_sides_is_refused(shipped):
