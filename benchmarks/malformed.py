@@ -179,7 +179,7 @@ def feed_davis(good: Path, folder: Path, chance: random.Random, own: bool) -> st
 
 def feed_checkpoint(good: Path, folder: Path, chance: random.Random, own: bool) -> str:
     from d3s_vot.cli import main
-    from d3s_vot.weights.checkpoint import find_weights
+    from d3s_vot.weights.find import find_weights
     from d3s_vot.zoo import load_model
 
     path, how = odd_copy(find_weights("D3S"), folder, chance, spoil_checkpoint)
@@ -240,7 +240,7 @@ def feed(number: int, seed: int, good: Path) -> str:
 
     from d3s_vot import zoo
 
-    zoo.load_tracker = lambda *_, **__: matching()
+    zoo.Choice.load_tracker = lambda _: matching()
     chance = random.Random(f"{seed} {number}")
     with tempfile.TemporaryDirectory() as folder:
         own = number // len(FEEDS) % EVERY == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import _ArgumentGroup
+from argparse import Namespace, _ArgumentGroup
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from d3s_vot.presets import PRESETS
+
+if TYPE_CHECKING:
+    from d3s_vot.zoo import Choice
 
 # Constants by name: those that the weights were made for, and others that a tracker may have.
 RULES = ("weights", "published", "calibrated")
@@ -27,10 +31,11 @@ whole_number.__name__ = "whole number of 1 or more"  # argparse says "invalid ..
 
 
 def add_network(group: _ArgumentGroup) -> None:
-    """Which network tracks, and how: `weights`, `trunk`, `preset`, `rules`, as in `d3s_vot.load_tracker`."""
+    """Which tracker, and how: `tracker`, `trunk`, `preset`, `rules`, as in `d3s_vot.zoo.Choice`."""
     group.add_argument(
-        "--weights", default="D3S", metavar="FILE", help="weights, packaged or a file (default: %(default)s)"
-    )
+        "--tracker", "--weights", dest="tracker", default="D3S", metavar="NAME",
+        help="a tracker's name, see `d3s-vot trackers`, or a file of weights (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument(
         "--trunk", type=Path, metavar="FILE", help="ImageNet trunk, for weights whose trunk comes in no package"
     )
@@ -47,3 +52,11 @@ def add_place(group: _ArgumentGroup) -> None:
     """Where it runs: `device`, `threads`."""
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     group.add_argument("--threads", type=whole_number, metavar="N", help="CPU threads (default: PyTorch's choice)")
+
+
+def chosen(options: Namespace) -> Choice:
+    """What `add_network` and `add_place` were told; a command without the latter has no `device`."""
+    from d3s_vot.zoo import Choice  # here, because it needs torch
+
+    device = getattr(options, "device", "auto")
+    return Choice(options.tracker, device, options.preset, options.rules, options.trunk)

@@ -30,7 +30,7 @@ class Constants:
         for constant in fields(self):
             value, (low, high) = getattr(self, constant.name), constant.metadata["range"]
             try:
-                number = operator.index(value) if constant.type == "int" else float(value)
+                number = operator.index(value) if constant.type in ("int", int) else float(value)
             except (TypeError, ValueError, OverflowError):
                 number = math.nan
             if isinstance(value, bool | str) or not low <= number <= high:

@@ -20,6 +20,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ except ImportError as error:
     print(f"d3s_vot.got10k_run: {message}", file=sys.stderr)
     sys.exit(2)
 
-from d3s_vot.arguments import add_network, whole_number
+from d3s_vot.arguments import add_network, chosen, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.evaluation.boxes import boxsets
 from d3s_vot.evaluation.boxes.submission import SERVERS, check_submission
@@ -188,7 +189,7 @@ def _run(options: argparse.Namespace) -> None:
             options.root,
             options.output,
             tracker=options.name,
-            choice=Choice(options.weights, preset=options.preset, rules=options.rules, trunk=options.trunk),
+            choice=replace(chosen(options), device="auto"),
             pool=Pool(options.workers, options.threads, options.device, options.ray),
             names=options.sequences,
             restart=options.restart,

@@ -4,7 +4,8 @@ The model is loaded before the handshake, once; every 'initialize' of the sessio
 A target given as rectangle, polygon or mask is answered in kind, with the property `confidence` (0..1).
 
 Settings are environment variables, all optional:
-    D3S_VOT_WEIGHTS: file or name of weights; default: "D3S".
+    D3S_VOT_TRACKER: name of a tracker, see `d3s-vot trackers`, or a file of weights; default: "D3S".
+    D3S_VOT_WEIGHTS: the same, by its former name.
     D3S_VOT_TRUNK: file of the ImageNet trunk, for weights whose trunk comes from no package.
     D3S_VOT_PRESET: "exact" (the default) or "fast".
     D3S_VOT_RULES: "published", "calibrated" or "weights", those of the weights (the default).
@@ -36,30 +37,23 @@ import trax.server
 from numpy.typing import NDArray
 from trax._ctypes import trax_server_setup_file_v
 from trax.image import Image as TraxImage
-from trax.region import Mask as TraxMask
-from trax.region import Polygon as TraxPolygon
-from trax.region import Rectangle as TraxRectangle
 from trax.region import Region as TraxRegion
 
 import d3s_vot
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.images import read_image
-from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
+from d3s_vot.trax_regions import region_from_trax, region_to_trax
 
 if TYPE_CHECKING:
     from d3s_vot.tracker import Tracker
-
-# What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see
-# Box.one_based; polygons (VOT2014-2019) are taken as they stand.
-POLYGON_ORIGIN = 0.0
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of the process, read from the environment."""
 
-    weights: str
+    tracker: str
     trunk: Path | None
     preset: str
     rules: str
@@ -72,14 +66,17 @@ class Settings:
         """Reads and checks D3S_VOT_*; an empty value counts as not given.
 
         Raises:
-            InputError: the number of threads is no positive integer.
+            InputError: the number of threads is no positive integer, or two trackers are named.
         """
         threads = environment.get("D3S_VOT_THREADS") or None
         if threads is not None and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
             raise InputError(f"D3S_VOT_THREADS is {threads!r}; give a whole number of threads, 1 or more")
         log = environment.get("D3S_VOT_LOG") or None
+        tracker, former = (environment.get(f"D3S_VOT_{name}") for name in ("TRACKER", "WEIGHTS"))
+        if tracker and former and tracker != former:
+            raise InputError(f"D3S_VOT_TRACKER is {tracker!r} and D3S_VOT_WEIGHTS {former!r}; give one of the two")
         return cls(
-            weights=environment.get("D3S_VOT_WEIGHTS") or "D3S",
+            tracker=tracker or former or "D3S",
             trunk=Path(trunk) if (trunk := environment.get("D3S_VOT_TRUNK")) else None,
             preset=environment.get("D3S_VOT_PRESET") or "exact",
             rules=environment.get("D3S_VOT_RULES") or "weights",
@@ -87,62 +84,6 @@ class Settings:
             threads=None if threads is None else int(threads),
             log=None if log is None else Path(log),
         )
-
-
-def region_from_trax(region: TraxRegion, height: int, width: int) -> Region:
-    """A region of the protocol in the package's coordinates.
-
-    Args:
-        region: rectangle, polygon or mask (which covers a part of the image and carries its offset).
-        height, width: size of the image, for masks.
-
-    Raises:
-        InputError: the region is of another kind, empty or not finite.
-    """
-    if region.type == TraxRegion.RECTANGLE:
-        return Box.from_one_based(*region.bounds())
-    if region.type == TraxRegion.POLYGON:
-        return Polygon(np.array(list(region)) - POLYGON_ORIGIN)
-    if region.type == TraxRegion.MASK:
-        x, y = region.offset()
-        part = region.array() > 0
-        full = np.zeros((height, width), bool)
-        top, left = max(y, 0), max(x, 0)
-        bottom, right = max(min(y + part.shape[0], height), top), max(min(x + part.shape[1], width), left)
-        full[top:bottom, left:right] = part[top - y : bottom - y, left - x : right - x]
-        return Mask(full)
-    raise InputError(f"the client gave a target of kind {region.type!r}; send a rectangle, polygon or mask")
-
-
-def region_to_trax(region: Region, kind: str, height: int, width: int) -> TraxRegion:
-    """A region of the package as the protocol has it, in the kind that the target was given in.
-
-    The kind decides on the corner convention too: where the tracker falls back to a box, in a sequence of
-    polygons, a rectangle would lie one pixel off.
-
-    Args:
-        region: box, polygon or mask; converted where it is of another kind.
-        kind: TraxRegion.RECTANGLE, POLYGON or MASK.
-        height, width: size of the image, for masks.
-
-    Raises:
-        InputError: a coordinate does not fit the protocol's single precision.
-    """
-    if kind == TraxRegion.MASK:
-        return TraxMask.create(np.ascontiguousarray(rasterize(region, height, width), np.uint8))
-    if kind == TraxRegion.RECTANGLE:
-        return TraxRectangle.create(*_finite(region.box.one_based()))
-    corners = _finite(region.polygon.points.ravel() + POLYGON_ORIGIN)
-    return TraxPolygon.create(list(zip(corners[::2], corners[1::2], strict=True)))
-
-
-def _finite(values: Any) -> list[float]:
-    """The values in single precision: an infinite one would end the session inside the toolkit."""
-    with np.errstate(over="ignore"):
-        single = np.asarray(values, np.float32)
-    if not np.isfinite(single).all():
-        raise InputError(f"the region {list(values)} cannot be sent: its coordinates are too large")
-    return single.tolist()
 
 
 class Session:
@@ -240,8 +181,8 @@ def private_streams(log: Path | None) -> Iterator[tuple[int, Callable[[str], Non
         os.dup2(stderr, 2)  # for the traceback of what went wrong before the session
 
 
-def connect(stdout: int) -> trax.server.Server:
-    """Shakes hands with the client over stdin and the given descriptor.
+def connect(stdout: int, name: str) -> trax.server.Server:
+    """Shakes hands with the client over stdin and the given descriptor, as the tracker of that name.
 
     `trax.server.Server` always takes C's stdout, which is the log's by now; libtrax's own call for other
     descriptors is put in the place of the one that it would make.
@@ -254,9 +195,9 @@ def connect(stdout: int) -> trax.server.Server:
         return trax.server.Server(
             [TraxRegion.RECTANGLE, TraxRegion.POLYGON, TraxRegion.MASK],
             [TraxImage.PATH],
-            tracker_name="D3S",
-            tracker_description="D3S: discriminative single-shot segmentation tracker",
-            tracker_family="segmentation",
+            tracker_name=name,
+            tracker_description=f"{name}, a tracker of the package d3s_vot",
+            tracker_family="",
         )
     finally:
         trax.server.trax_server_setup_v = original
@@ -272,11 +213,11 @@ def serve(settings: Settings) -> int:
         try:
             s = settings
             use_threads(s.threads)
-            tracker = d3s_vot.load_tracker(s.weights, s.device, s.trunk, s.preset, s.rules)
+            tracker = d3s_vot.load_tracker(s.tracker, s.device, s.trunk, s.preset, s.rules)
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")
             return 2
-        server = connect(stdout)
+        server = connect(stdout, Path(s.tracker).stem)
         try:
             Session(server, tracker).run()
         except D3SError as error:

@@ -19,9 +19,10 @@ from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.model import Model
 from d3s_vot.presets import PRESETS, make_fast
 from d3s_vot.tracker import Tracker
-from d3s_vot.trackers.names import family
+from d3s_vot.trackers.names import by_name, family
 from d3s_vot.weights import checkpoint as files
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,28 @@ class Choice:
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; use {' or '.join(PRESETS)}")
         device = choose_device(self.device)
-        checkpoint = load_checkpoint(find_weights(self.tracker))
+        checkpoint = load_checkpoint(find(self.tracker))
         kind = family(checkpoint.tracker)
         trunk = None if self.trunk is None else Path(self.trunk)
         model = kind.from_checkpoint(checkpoint, device, kind.configure(checkpoint, self.rules), trunk)
         if self.preset == "fast":
             make_fast(model)
         return model
+
+    def demand_masks(self, what: str, remedy: str) -> None:
+        """Refuse a tracker that gives boxes alone, before its networks are loaded.
+
+        Args:
+            what: needs masks, for the error's sentence.
+            remedy: beside another tracker.
+
+        Raises:
+            InputError: it gives none.
+            CheckpointError: the weights are missing, damaged or of another network.
+        """
+        if not family(load_checkpoint(find(self.tracker)).tracker).gives_masks:
+            name = Path(self.tracker).stem
+            raise InputError(f"{what} takes masks, and {name} gives boxes alone; {remedy}")
 
     def load_tracker(self) -> Tracker:
         """A tracker with its networks loaded; errors as for `load_model`."""
@@ -100,6 +116,27 @@ def load_tracker(
         InputError: there are no such device, preset or rules, or OpenVINO is missing.
     """
     return Choice(weights, device, preset, rules, trunk_weights).load_tracker()
+
+
+def find(tracker: str | os.PathLike[str]) -> Path:
+    """The file of weights of a tracker, by path or by name: in the package or, as `convert` made it, in this folder.
+
+    Raises:
+        CheckpointError: there is none; of a name that is published, the message says how to get it.
+    """
+    try:
+        return find_weights(tracker)
+    except CheckpointError as error:
+        published = by_name(os.fsdecode(tracker))
+        if published is None or not published.file:
+            raise
+        own = Path(f"{published.name}.safetensors")
+        if own.is_file():
+            return own
+        raise CheckpointError(
+            f"the weights of {published.name} are not at hand; get {published.file} from {published.source} and make "
+            f"{own} of it: `{published.convert}`"
+        ) from error
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -13,7 +13,8 @@ from d3s_vot.images import read_image
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.d3s.convert import convert_published
 from d3s_vot.trunks.create import create_trunk
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
 CHECKPOINT = Checkpoint({}, "D3S", {"trunk": "resnet18"}, {}, "")

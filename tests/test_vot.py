@@ -210,6 +210,9 @@ def test_settings() -> None:
     assert Settings.from_environment({}) == Settings("D3S", None, "exact", "weights", "auto", None, None)
     assert Settings.from_environment({"D3S_VOT_DEVICE": "", "D3S_VOT_THREADS": "2"}).threads == 2
     assert Settings.from_environment({"D3S_VOT_RULES": "published"}).rules == "published"
+    assert Settings.from_environment({"D3S_VOT_WEIGHTS": "a", "D3S_VOT_TRACKER": "a"}).tracker == "a"
+    with pytest.raises(InputError, match="one of the two"):
+        Settings.from_environment({"D3S_VOT_WEIGHTS": "a", "D3S_VOT_TRACKER": "b"})
     with pytest.raises(InputError, match="threads"):
         Settings.from_environment({"D3S_VOT_THREADS": "-1"})
 

@@ -25,7 +25,7 @@ from d3s_vot.interrupts import interruptible
 from d3s_vot.locks import locked
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trunks.trunk import CHANNELS
-from d3s_vot.weights.checkpoint import find_weights
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
 from train.data import coco

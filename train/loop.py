@@ -29,8 +29,9 @@ from train.memory import choose_precision
 from train.parallel import Group, PeerError
 from train.report import Meter, Report, Row
 from train.schedule import rate
-from train.state import commit, describe_data, describe_start, fingerprint, load_state, save_state
-from train.tasks.d3s import Segmentation
+from train.state import describe_run, fingerprint, load_state, save_state
+from train.tasks.base import MakeTask, Task
+from train.tasks.names import task
 from train.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Trainer:
         start: trained weights to begin with.
         group: the processes that share each batch.
         tensorboard: whether to write `output/tensorboard` too.
+        make: the networks to train; None: those of the default task.
 
     Raises:
         DataError: too little data, a batch that cannot be shared, or no TensorBoard.
@@ -72,6 +74,7 @@ class Trainer:
         start: Checkpoint | None = None,
         group: Group | None = None,
         tensorboard: bool = False,
+        make: MakeTask | None = None,
     ) -> None:
         self.config, self.output, self.device, self.schedule = config, output, device, schedule
         self.group = group or Group()
@@ -80,7 +83,7 @@ class Trainer:
         self.report = Report(output, config.iterations, tensorboard)
 
         torch.manual_seed(config.seed)
-        self.task = Segmentation.create(config, device, trunk_weights, self.group.size, start)
+        self.task = (make or task())(config, device, trunk_weights, self.group.size, start)
         # A moving average of factor 0 is the network itself.
         self.average = AveragedModel(self.task, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         groups = self.task.parameter_groups(config)
@@ -98,18 +101,9 @@ class Trainer:
             kept, weights, config.pairs, count=config.validation_pairs, batch=local, workers=config.workers,
             device=device, group=self.group,
         )  # fmt: skip
-        trunk = tensor_checksum(self.task.trunk.state_dict())
+        trunk = tensor_checksum(self.task.trunk_state())
         self.fingerprint = fingerprint(items, weights, trunk, *([] if start is None else [start.checksum]))
-        self.provenance = {
-            "schedule": schedule,
-            "config": dataclasses.asdict(config),
-            "data": describe_data(items, weights),
-            "objects": {"train": len(train), "validation": len(kept)},
-            "trunk_sha256": trunk,
-            "start": None if start is None else describe_start(start),
-            "commit": commit(),
-            "torch": torch.__version__,
-        }
+        self.provenance = describe_run(config, schedule, items, weights, trunk=trunk, start=start)
 
         self.iteration = 0
         self.resumed = False
@@ -182,7 +176,7 @@ class Trainer:
             DataError: pairs could not be made.
             OSError: the sheet cannot be written.
         """
-        scores, sheet = self.validation(cast(Segmentation, self.average.module), self.precision)
+        scores, sheet = self.validation(cast(Task, self.average.module), self.precision)
         self.scores = scores.plain()
         self.group.from_first(lambda: self.report.validation(self.iteration, scores, sheet))
 
@@ -237,7 +231,7 @@ class Trainer:
             "seconds": round(self._seconds()),
             "pairs_per_second": round(self.iteration * self.config.batch / max(self._seconds(), 1e-6), 1),
         }
-        checkpoint = cast(Segmentation, self.average.module).checkpoint(self.provenance | facts, self.config.rules)
+        checkpoint = cast(Task, self.average.module).checkpoint(self.provenance | facts, self.config.rules)
         save_checkpoint(self.output / WEIGHTS, checkpoint)
         self.report.end()
         log.info("done: validation IoU %s, weights in %s", iou, self.output / WEIGHTS)

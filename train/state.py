@@ -111,6 +111,38 @@ def describe_data(items: Iterable[Item], weights: dict[str, float]) -> dict[str,
     return sources
 
 
+def describe_run(
+    config: TrainConfig,
+    schedule: str,
+    items: list[Item],
+    weights: dict[str, float],
+    *,
+    trunk: str,
+    start: Checkpoint | None,
+) -> dict[str, Any]:
+    """For the metadata of the weights: what they were trained with.
+
+    Args:
+        config: of the run.
+        schedule: name of the schedule that it comes from.
+        items: objects to train on and to validate on.
+        weights: of each source of the items.
+        trunk: checksum of what the networks began with.
+        start: trained weights to begin with.
+    """
+    kept = sum(item.held_out for item in items)
+    return {
+        "schedule": schedule,
+        "config": dataclasses.asdict(config),
+        "data": describe_data(items, weights),
+        "objects": {"train": len(items) - kept, "validation": kept},
+        "trunk_sha256": trunk,
+        "start": None if start is None else describe_start(start),
+        "commit": commit(),
+        "torch": torch.__version__,
+    }
+
+
 def describe_start(start: Checkpoint) -> dict[str, Any]:
     """For the metadata of weights: the trained ones that their run began with, and those that these began with."""
     facts = {name: start.provenance.get(name) for name in ("iterations", "commit", "validation_iou", "start")}

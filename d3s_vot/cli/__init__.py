@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from d3s_vot.arguments import add_network, add_place, whole_number
+from d3s_vot.arguments import add_network, add_place, chosen, whole_number
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.interrupts import interruptible
 from d3s_vot.video.command import add_track
@@ -134,16 +134,7 @@ def _add_results(commands: argparse._SubParsersAction) -> None:
 def _bench(options: argparse.Namespace) -> None:
     from d3s_vot.cli.bench import bench, text
 
-    result = bench(
-        options.sequence,
-        weights=options.weights,
-        trunk=options.trunk,
-        preset=options.preset,
-        rules=options.rules,
-        device=options.device,
-        threads=options.threads,
-        frames=options.frames,
-    )
+    result = bench(options.sequence, chosen(options), threads=options.threads, frames=options.frames)
     sys.stdout.write(json.dumps(result, indent=1) + "\n" if options.json else text(result))
 
 
@@ -163,6 +154,24 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     add_network(tracker)
     add_place(tracker)
     parser.set_defaults(run=_bench)
+
+
+def _trackers(options: argparse.Namespace) -> None:
+    from d3s_vot.cli.trackers import as_json, as_text
+
+    sys.stdout.write(as_json() if options.json else as_text())
+
+
+def _add_trackers(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "trackers",
+        help="what trackers there are",
+        description="List the trackers: paper, masks or boxes, weights at hand or how to get them, published results, "
+        "measured speed.",
+        epilog="example: d3s-vot track video.mp4 --box 10,20,40,30 --tracker D3S",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_trackers)
 
 
 def _add_convert(commands: argparse._SubParsersAction) -> None:
@@ -197,6 +206,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_results(commands)
     _add_bench(commands)
+    _add_trackers(commands)
     _add_convert(commands)
     return parser
 

@@ -21,7 +21,7 @@ from d3s_vot.images import read_image
 from d3s_vot.model import Model
 from d3s_vot.regions import from_vot
 from d3s_vot.tracker import Tracker
-from d3s_vot.zoo import load_model
+from d3s_vot.zoo import Choice
 
 PACKAGES = ("d3s-vot", "torch", "torchvision", "numpy", "opencv-python")
 INITIALISATIONS = 5
@@ -109,15 +109,7 @@ def _summary(laps: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def bench(
-    sequence: Path | None,
-    *,
-    weights: str = "D3S",
-    trunk: Path | None = None,
-    preset: str = "exact",
-    rules: str = "weights",
-    device: str = "auto",
-    threads: int | None = None,
-    frames: int | None = None,
+    sequence: Path | None, choice: Choice | None = None, *, threads: int | None = None, frames: int | None = None
 ) -> dict[str, Any]:
     """Load a model and measure it; without a sequence on one that is rendered.
 
@@ -125,8 +117,14 @@ def bench(
         D3SError: weights, device, preset or sequence cannot be used.
     """
     use_threads(threads)
-    model = load_model(weights, device, trunk, preset, rules)
-    setting = {"preset": preset, "rules": rules, **machine(model, torch.get_num_threads())}
+    choice = choice or Choice()
+    model = choice.load_model()
+    setting = {
+        "tracker": Path(choice.tracker).stem,
+        "preset": choice.preset,
+        "rules": choice.rules,
+        **machine(model, torch.get_num_threads()),
+    }
     if sequence is not None:
         return {"sequence": sequence.name, **setting, **measure(model, sequence, frames)}
     from d3s_vot.sample.scenes import SCENES
@@ -142,7 +140,7 @@ def text(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {result[name]}" for name in ("python", *PACKAGES))
     threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     lines = [
-        f"{result['trunk']}, preset {result['preset']}, {threads} of {result['cores']} cores",
+        f"{result['tracker']}, {result['trunk']}, preset {result['preset']}, {threads} of {result['cores']} cores",
         f"{result['device']}; {versions}",
         f"{result['sequence']}: {result['frames']} frames, {result['fps']:.1f} frames/s with decoding and mask",
         "",

@@ -5,8 +5,13 @@ The modules are imported when they are asked for: a tracker costs nothing until 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from d3s_vot.errors import CheckpointError
-from d3s_vot.model import Model
+from d3s_vot.trackers.published import Published
+
+if TYPE_CHECKING:
+    from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
 NAMES = ("D3S",)
 
@@ -26,3 +31,22 @@ def family(tracker: str) -> type[Model]:
 
             return D3SModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
+
+
+def published(tracker: str) -> tuple[Published, ...]:
+    """The configurations of a tracker that have a name; none where it has no `published.py`.
+
+    Args:
+        tracker: one of `NAMES`.
+    """
+    match tracker:
+        case "D3S":
+            from d3s_vot.trackers.d3s.published import PUBLISHED
+
+            return PUBLISHED
+    return ()
+
+
+def by_name(name: str) -> Published | None:
+    """What is published under the name of weights."""
+    return next((one for tracker in NAMES for one in published(tracker) if one.name == name), None)

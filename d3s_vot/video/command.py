@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d3s_vot.arguments import add_network, add_place
+from d3s_vot.arguments import add_network, add_place, chosen
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
 from d3s_vot.interrupts import uninterrupted
@@ -116,6 +116,8 @@ def track(options: argparse.Namespace) -> None:
         check_targets(targets, source.size, source.name)
         with uninterrupted():
             _open_outputs(options, source).close()  # says what cannot be written, and leaves nothing
+        if options.masks is not None:
+            chosen(options).demand_masks("--masks", "leave it out, and --coco too")
         tracker = _load(options)
         from d3s_vot.video.follow import find_start, follow_from
         from d3s_vot.video.writing import write_answers
@@ -143,10 +145,8 @@ def _read_targets(given: Sequence[tuple[str, str]]) -> list[Region]:
 
 
 def _load(options: argparse.Namespace) -> Tracker:
-    from d3s_vot.zoo import load_tracker
-
     use_threads(options.threads)
-    return load_tracker(options.weights, options.device, options.trunk, options.preset, options.rules)
+    return chosen(options).load_tracker()
 
 
 def _open_outputs(options: argparse.Namespace, source: Source) -> Output:

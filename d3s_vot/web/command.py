@@ -7,8 +7,9 @@ import contextlib
 import signal
 import socket
 import sys
+from pathlib import Path
 
-from d3s_vot.arguments import add_network, add_place
+from d3s_vot.arguments import add_network, add_place, chosen
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
 
@@ -71,14 +72,14 @@ def web(options: argparse.Namespace) -> None:
         from d3s_vot.web.server import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs the package {error.name}; install d3s-vot[web]") from error
-    from d3s_vot.zoo import load_tracker
 
     use_threads(options.threads)
     with listen(options.host, options.port) as listener:
-        tracker = load_tracker(options.weights, options.device, options.trunk, options.preset, options.rules)
+        tracker = chosen(options).load_tracker()
         app = create_app(tracker, options.limit, options.host)
         host = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"D3S is at http://{host}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        print(f"{Path(options.tracker).stem} is at {address} (Ctrl-C ends it)", flush=True)
         if not is_loopback(options.host):
             print(f"d3s-vot: warning: whoever reaches {options.host} can use the page; no password", file=sys.stderr)
         config = uvicorn.Config(

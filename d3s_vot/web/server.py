@@ -267,9 +267,14 @@ def _download(studio: Place, session: Current, name: str) -> Downloads:
 
 
 @router.post("/download/{name}", status_code=202)
-def post_download(session: Current, downloads: Annotated[Downloads, Depends(_download)], name: str) -> dict[str, Any]:
+def post_download(
+    studio: Place, session: Current, downloads: Annotated[Downloads, Depends(_download)], name: str
+) -> dict[str, Any]:
     if not session.video.complete:
         raise HTTPException(409, "the video is still being read; try again when that is done")
+    model = studio.tracker.model
+    if name == "masks.zip" and not model.gives_masks:
+        raise HTTPException(409, f"{name} takes masks, and {model.name} gives boxes alone; take another file")
     downloads.make(name)
     return downloads.state()[name]
 

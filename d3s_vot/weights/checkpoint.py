@@ -1,4 +1,4 @@
-"""Find, verify, load and save checkpoints.
+"""Verify, load and save checkpoints.
 
 A checkpoint is a safetensors file. Its metadata are `format`, `checksum` and, as JSON, `tracker`, `config` and
 `provenance`. What is loaded has been verified, here and by the tracker's own check: nothing later has to doubt names,
@@ -26,7 +26,6 @@ from d3s_vot.paths import as_path
 from d3s_vot.weights.foreign import is_foreign
 
 FORMAT, FORMER = "d3s_vot/2", "d3s_vot/1"
-MODELS = Path(__file__).parents[1] / "models"  # the packaged weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,21 +155,6 @@ def _is_foreign(path: Path) -> bool:
             return is_foreign(file.read(4))
     except OSError:
         return False
-
-
-def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file of packaged weights, such as "D3S", or of a path.
-
-    Raises:
-        CheckpointError: neither packaged nor an existing file; the message lists what is packaged.
-    """
-    packaged = {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
-    given = as_path(name_or_path, "the weights file")
-    path = packaged.get(os.fspath(given), given)
-    if not path.is_file():
-        names = ", ".join(packaged) or "none"
-        raise CheckpointError(f"there are no weights {str(path)!r}; give a file or a packaged name ({names})")
-    return path
 
 
 def _verify(checkpoint: Checkpoint, what: str, remedy: str, check: Check) -> None:

@@ -17,7 +17,7 @@ from d3s_vot.online.correlation import Samples
 from d3s_vot.online.gauss_newton import Linearization
 from d3s_vot.tracker import Tracker as D3STracker
 from d3s_vot.trunks.trunk import Trunk
-from d3s_vot.zoo import load_model
+from d3s_vot.zoo import Choice, load_model
 
 
 @pytest.fixture
@@ -30,19 +30,19 @@ def sequence(tmp_path: Path) -> Path:
 
 
 def test_stages_add_up(sequence: Path) -> None:
-    result = bench(sequence, device="cpu", threads=torch.get_num_threads(), frames=6)
+    result = bench(sequence, Choice(device="cpu"), threads=torch.get_num_threads(), frames=6)
     assert result["frames"] == 5  # the sequence is repeated
     assert {"decode", "crop", "trunk", "GEM", "network", "fit", "output"} <= result["frame"]["stages"].keys()
     total = sum(result["frame"]["stages"].values())
     assert result["fps"] == pytest.approx(1e3 / total)
     assert 0 < result["frame"]["p50"] <= result["frame"]["p95"]
     page = text(result)
-    assert f"{result['fps']:.1f} frames/s" in page and "efficientnet_lite0, preset exact" in page
+    assert f"{result['fps']:.1f} frames/s" in page and "D3S, efficientnet_lite0, preset exact" in page
 
 
 def test_wrong_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="VOT layout"):
-        bench(tmp_path, device="cpu")
+        bench(tmp_path, Choice(device="cpu"))
 
 
 class Calls(TorchDispatchMode):

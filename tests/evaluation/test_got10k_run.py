@@ -244,7 +244,7 @@ def test_other_settings_are_refused_and_restart_begins_again(val: Path, tmp_path
 
 def test_other_weights_are_refused(val: Path, tmp_path: Path) -> None:
     """The file counts, not its name."""
-    from d3s_vot.weights.checkpoint import find_weights
+    from d3s_vot.weights.find import find_weights
     from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
     drift(val, tmp_path / "runs", names=["a"])

@@ -44,15 +44,16 @@ DISC = "--box=25,35,31,31"  # in the first frame of `scene`
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """No network; what `load_tracker` was asked for."""
-    asked: list[tuple] = []
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[zoo.Choice]:
+    """No network; what was chosen."""
+    asked: list[zoo.Choice] = []
 
-    def load(*arguments: Any) -> Tracker:
-        asked.append(arguments)
+    def load(choice: zoo.Choice) -> Tracker:
+        asked.append(choice)
         return matching()
 
-    monkeypatch.setattr(zoo, "load_tracker", load)
+    monkeypatch.setattr(zoo.Choice, "load_tracker", load)
+    monkeypatch.setattr(zoo.Choice, "demand_masks", lambda *_: None)
     return asked
 
 
@@ -74,7 +75,7 @@ def test_everything_of_a_damaged_video(tmp_path: Path, stand_in: list, capsys: p
     tracking = ["--device", "cpu", "--trunk", "t.pth", "--preset", "fast", "--threads", "2", "--weights", "w"]
     tracking += ["--rules", "published"]
     assert main(["track", str(path), DISC, "--polygon", "90,80 130,80 130,110 90,110", *flags, *tracking]) == 0
-    assert stand_in == [("w", "cpu", Path("t.pth"), "fast", "published")]
+    assert stand_in == [zoo.Choice("w", "cpu", "fast", "published", Path("t.pth"))]
     printed = capsys.readouterr()
     assert printed.out == "" and "3 of 14 frames cannot be decoded" in printed.err
     summary = printed.err.splitlines()[-1]

@@ -30,7 +30,9 @@ from d3s_vot.trackers.d3s.convert import convert_published
 from d3s_vot.trackers.d3s.weights import create, head_shapes
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.weights import checkpoint as weights
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights, tensor_checksum
+from d3s_vot.weights import find
+from d3s_vot.weights.checkpoint import Checkpoint, tensor_checksum
+from d3s_vot.weights.find import find_weights
 from d3s_vot.weights.foreign import Placeholder, read_foreign_pickle
 from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
@@ -282,7 +284,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_are_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(find, "MODELS", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     refused(find_weights, Path("D3S"), "none")  # no folder at all
     (tmp_path / "models").mkdir()

@@ -1,7 +1,4 @@
-"""What is trained, as the loop sees it: the loss of a batch, what learns at which rate, and the checkpoint of it.
-
-The loop, the processes, the state and the log know nothing of D3S; another tracker brings a class of this form.
-"""
+"""The task of D3S: its segmentation network on a trunk, from pairs of a template and a search crop."""
 
 from __future__ import annotations
 
@@ -23,12 +20,13 @@ from d3s_vot.weights.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.data.feed import Batch
 from train.parallel import synchronize_batch_norm
+from train.tasks.base import Task
 from train.tasks.trunk import create_trainable_trunk, trunk_tensors
 
 SMOOTH = 20.0  # pixels, so that a target of a few pixels does not outweigh the batch
 
 
-class Segmentation(nn.Module):
+class Segmentation(Task):
     """The segmentation network of D3S on a trunk, which is frozen or learns too.
 
     Parameters and buffers are those that learn: of a frozen trunk there are none.
@@ -157,6 +155,10 @@ class Segmentation(nn.Module):
         """The predicted targets, B x S x S bool."""
         logits = self(batch)
         return logits[:, 0] > logits[:, 1]
+
+    def trunk_state(self) -> dict[str, Tensor]:
+        """See `Task.trunk_state`."""
+        return self.trunk.state_dict()
 
     def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
         """For the optimiser; `share` is that of the learning rate. Weights decay, offsets and batch norm do not."""

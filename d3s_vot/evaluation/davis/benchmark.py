@@ -31,7 +31,7 @@ class DavisBenchmark(Benchmark[DavisSequence, DavisTrack]):
         load: makes the tracker; picklable.
     """
 
-    server = False
+    server, masks = False, True
 
     def __init__(self, name: str, load: Load = Choice.load_tracker) -> None:
         self.name = name

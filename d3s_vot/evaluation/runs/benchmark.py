@@ -32,10 +32,12 @@ class Benchmark(ABC, Generic[V, R]):
     Attributes:
         name: on the command line, and of the folder of its runs.
         server: whether the truth is kept by a server, which wants a zip.
+        masks: whether its answers are masks, which not every tracker gives.
     """
 
     name: str
     server: bool
+    masks: bool = False
 
     @abstractmethod
     def open(self, root: Path, names: Collection[str] | None = None) -> list[V]:

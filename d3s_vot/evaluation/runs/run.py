@@ -31,8 +31,8 @@ from d3s_vot.evaluation.runs.pools import Failure, Pool
 from d3s_vot.evaluation.runs.store import Manifest, Store
 from d3s_vot.interrupts import uninterrupted
 from d3s_vot.progress import Progress
-from d3s_vot.weights.checkpoint import MODELS, find_weights
-from d3s_vot.zoo import Choice, configuration, load_checkpoint
+from d3s_vot.weights.find import packaged
+from d3s_vot.zoo import Choice, configuration, find, load_checkpoint
 
 SHOWN = 20  # problems that are listed
 
@@ -68,6 +68,8 @@ def run(
     check_name(tracker)
     root, output = Path(root), Path(output)
     choice, pool = portable(choice or Choice()), pool or Pool()
+    if benchmark.masks:
+        choice.demand_masks(benchmark.name, "choose one that gives masks, see `d3s-vot trackers`")
     sequences = benchmark.open(root.absolute(), names)
     store = Store(output / benchmark.name)
     settings, information = describe(tracker, choice, pool)
@@ -166,11 +168,11 @@ def portable(choice: Choice) -> Choice:
     Raises:
         CheckpointError: there are no such weights.
     """
-    path = find_weights(choice.tracker)
-    packaged = path == MODELS / f"{choice.tracker}.safetensors"
+    path = find(choice.tracker)
+    named = path == packaged().get(str(choice.tracker))
     return replace(
         choice,
-        tracker=choice.tracker if packaged else str(path.absolute()),
+        tracker=choice.tracker if named else str(path.absolute()),
         trunk=None if choice.trunk is None else Path(choice.trunk).absolute(),
     )
 
@@ -185,7 +187,7 @@ def describe(tracker: str, choice: Choice, pool: Pool) -> tuple[dict[str, Any], 
         CheckpointError: the weights cannot be used.
         InputError: there is no such device.
     """
-    path = find_weights(choice.tracker)
+    path = find(choice.tracker)
     checkpoint = load_checkpoint(path)
     settings = {
         "tracker": tracker,

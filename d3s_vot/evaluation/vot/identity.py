@@ -11,7 +11,7 @@ from typing import Any
 from d3s_vot.evaluation.runs import identity
 
 # Settings of this package that change results by more than their last digits.
-SETTINGS = ("D3S_VOT_WEIGHTS", "D3S_VOT_TRUNK", "D3S_VOT_PRESET", "D3S_VOT_RULES")
+SETTINGS = ("D3S_VOT_TRACKER", "D3S_VOT_WEIGHTS", "D3S_VOT_TRUNK", "D3S_VOT_PRESET", "D3S_VOT_RULES")
 
 
 def describe(tracker: Any, experiment: Any) -> dict[str, Any]:

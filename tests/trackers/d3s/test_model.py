@@ -17,7 +17,8 @@ from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import CHANNELS
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint, load_model, save_checkpoint
 
 CPU = torch.device("cpu")

@@ -1,0 +1,22 @@
+"""A small checkpoint of every tracker, for the tests that run over all names."""
+
+from __future__ import annotations
+
+import ncc
+
+from d3s_vot.trackers.names import NAMES
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
+from d3s_vot.zoo import load_checkpoint
+
+EVERY = (*NAMES, "NCC")  # with the one of the documentation
+
+
+def checkpoint_of(name: str) -> Checkpoint:
+    """Weights of a tracker; where none come with the package, random ones do."""
+    match name:
+        case "D3S":
+            return load_checkpoint(find_weights("D3S"))
+        case "NCC":
+            return ncc.checkpoint()
+    raise NotImplementedError(f"add a checkpoint of {name}")

@@ -1,0 +1,22 @@
+"""The tasks by the name of the tracker that they train."""
+
+from __future__ import annotations
+
+from train.errors import DataError
+from train.tasks.base import MakeTask
+
+DEFAULT = "D3S"
+
+
+def task(tracker: str = DEFAULT) -> MakeTask:
+    """How a tracker's networks are made to be trained.
+
+    Raises:
+        DataError: there is no task for it.
+    """
+    match tracker:
+        case "D3S":
+            from train.tasks.d3s import Segmentation
+
+            return Segmentation.create
+    raise DataError(f"there is no training of {tracker[:40]!r}; choose {DEFAULT}")
