@@ -164,8 +164,12 @@ class D3SModel(Model):
     def patch_features(self, patches: Sequence[Tensor]) -> list[Tensor]:
         """Normalised stride-16 features of localisation patches (1 x 3 x P x P): 1 x C x P/16 x P/16 each."""
         batch = patches[0] if len(patches) == 1 else torch.cat(list(patches))  # n x 3 x P x P
-        chunks = batch.split(TRUNK_CHUNK[self.device.type])
-        return [one for chunk in chunks for one in self.networks["localization"](chunk).split(1)]
+        return list(self.gem_features(batch).split(1))
+
+    def gem_features(self, patches: Tensor) -> Tensor:
+        """The same of a batch of patches: n x C x P/16 x P/16."""
+        chunks = patches.split(TRUNK_CHUNK[self.device.type])
+        return torch.cat([self.networks["localization"](chunk) for chunk in chunks])
 
     @stage("crop")
     def _upload(self, crops: Sequence[Image]) -> Tensor:

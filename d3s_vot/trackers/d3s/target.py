@@ -107,7 +107,7 @@ class D3STarget(Target):
         at = (float(round(self.position_yx[0])), float(round(self.position_yx[1])))
         window = localization_patch(frame.on(self.model.device), at, self.scale, c.gem_window_size)
         samples, shifts = first_frame_samples(window, c.gem_patch_size)  # 27 x 3 x 256 x 256, 27 x 2
-        features = torch.cat(self.model.patch_features(samples.split(1)))  # 27 x C x 16 x 16
+        features = self.model.gem_features(samples)  # 27 x C x 16 x 16
         centers = self._label_center(at, self.scale) + shifts / c.gem_stride  # 27 x 2
         return GEM(c, features, self._labels(centers))
 

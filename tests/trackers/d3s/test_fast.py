@@ -16,17 +16,12 @@ from d3s_vot import D3STracker, load_tracker
 from d3s_vot.compute.half import Half
 from d3s_vot.errors import InputError
 from d3s_vot.regions import box_iou
-from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.zoo import load_model
 
 
 def follow(tracker: D3STracker, frames: int = 5) -> list:
     tracker.initialize(*scene(0))
     return [tracker.track(scene(t)[0]) for t in range(1, frames)]
-
-
-def features(model: D3SModel, patches: torch.Tensor) -> torch.Tensor:
-    return torch.cat(model.patch_features(patches.split(1)))
 
 
 def test_answers_are_those_of_the_exact_preset(fast_preset: D3STracker) -> None:
@@ -41,8 +36,8 @@ def test_features_and_probabilities_are_near_the_exact_ones(fast_preset: D3STrac
     exact, model = load_model("D3S", "cpu"), fast_preset.model
     patches = torch.rand(27, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
     for some in (patches[:1], patches):
-        expected = features(exact, some)
-        difference = (features(model, some) - expected).norm() / expected.norm()
+        expected = exact.gem_features(some)
+        difference = (model.gem_features(some) - expected).norm() / expected.norm()
         assert difference < 0.07  # of bfloat16, on noise
     crop = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
     mask = np.zeros((384, 384))
