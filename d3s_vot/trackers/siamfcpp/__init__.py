@@ -1,0 +1,1 @@
+"""SiamFC++ (Xu et al., AAAI 2020): dense boxes from template features correlated with search features."""

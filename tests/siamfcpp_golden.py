@@ -1,0 +1,67 @@
+"""The networks of SiamFC++ with the weights of the golden files, and without them with random ones."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
+from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
+
+Arrays = Mapping[str, np.ndarray]
+KINDS = ("alexnet", "googlenet", "shufflenetv2x0_5", "shufflenetv2x1_0", "tinyconv")
+
+
+def relative(a: torch.Tensor | np.ndarray, b: np.ndarray) -> float:
+    """Distance of a from b, relative to b."""
+    difference = np.asarray(a, np.float64).reshape(b.shape) - b
+    return float(np.linalg.norm(difference) / np.linalg.norm(b))
+
+
+def filled(network: SiamFCppNetwork, shared: Path) -> dict[str, np.ndarray]:
+    """The weights that golden files start from, by the published names."""
+    fill: Callable = runpy.run_path(str(shared / "golden" / "fill.py"))["fill"]
+    return fill({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+
+
+def load(network: SiamFCppNetwork, state: Arrays) -> SiamFCppNetwork:
+    """The network with these weights, in evaluation mode."""
+    network.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()})
+    return network.eval().requires_grad_(False)
+
+
+def net_state(kind: str, shared: Path, net: Arrays) -> dict[str, np.ndarray]:
+    """The weights of `siamfcpp_net.npz`."""
+    state = filled(SiamFCppNetwork(SiamFCppConfig.of_trunk(kind)), shared)
+    for name in net[f"{kind}/abs"]:
+        state[name] = np.abs(state[name])
+    prefix = f"{kind}/over/"
+    state |= {name.removeprefix(prefix): value for name, value in net.items() if name.startswith(prefix)}
+    for to, source in zip(net[f"{kind}/copy_to"], net[f"{kind}/copy_from"], strict=True):
+        state[to] = state[source]
+    return state
+
+
+def follow_state(golden: Arrays, shared: Path) -> dict[str, np.ndarray]:
+    """The weights of a `siamfcpp_follow_*` file."""
+    state = filled(SiamFCppNetwork(SiamFCppConfig.of_trunk(str(golden["kind"]))), shared)
+    for neck in ("c_z_k", "r_z_k", "c_x", "r_x"):
+        state[f"{neck}.bn.running_var"] = state[f"{neck}.bn.running_var"] * golden["neck_var_factor"]
+    return state | {name.removeprefix("over/"): value for name, value in golden.items() if name.startswith("over/")}
+
+
+def random_network(config: SiamFCppConfig, seed: int = 0) -> SiamFCppNetwork:
+    """A network with random weights, and statistics that keep its features near 1."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = SiamFCppNetwork(config)
+        for name, tensor in network.state_dict().items():
+            if tensor.ndim >= 2:
+                tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
+            elif name.startswith(("c_", "r_")) and name.endswith("running_var"):
+                tensor.fill_(1e4)
+    return network.eval().requires_grad_(False)
