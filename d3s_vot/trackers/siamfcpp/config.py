@@ -56,6 +56,8 @@ class SiamFCppConfig:
     window_influence: float = _constant(0.21, 0, 1)  # of the cosine window on the choice of the location
     penalty: float = _constant(0.04, 0, 10)  # against changes of size and shape
     min_size: float = _constant(10.0, 1, 1e4)  # pixels of the image that width and height keep
+    # Below: not visible. Published as the bound below which the long-term variant takes the target for lost.
+    visible_confidence: float = _constant(0.3, 0, 1)
 
     memory_size: int = _constant(1, 1, 100)  # templates, the first frame's among them
     memory_step: int = _constant(5, 1, 10**6)  # frames between two templates that are learnt
