@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from d3s_vot.base import Prediction
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
 
@@ -65,3 +66,16 @@ def random_network(config: SiamFCppConfig, seed: int = 0) -> SiamFCppNetwork:
             elif name.startswith(("c_", "r_")) and name.endswith("running_var"):
                 tensor.fill_(1e4)
     return network.eval().requires_grad_(False)
+
+
+def run_step(step: Generator, answers: list) -> Prediction:
+    """What a target's step for a frame comes to; the networks' answers are added to the list."""
+    try:
+        wanted = next(step)
+        while True:
+            (answer,) = wanted.run([wanted.item])
+            if not isinstance(answer, torch.Tensor):
+                answers.append(answer)
+            wanted = step.send(answer)
+    except StopIteration as end:
+        return end.value

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.segment import area_preserving_box
 from d3s_vot.trackers.siamfcpp.config import STRIDE, TEMPLATE_SIZE, SiamFCppConfig
-from d3s_vot.trackers.siamfcpp.crops import context_side
+from d3s_vot.trackers.siamfcpp.crops import Image, context_crop, context_side
 
 Array = NDArray[np.floating]
 Float32 = NDArray[np.float32]
@@ -44,6 +44,10 @@ class State(NamedTuple):
     def scale(self) -> float:
         """Pixels of the crops per pixel of the image."""
         return TEMPLATE_SIZE / context_side(self.size_wh)
+
+    def crop(self, image: Image, size: int, fill: Array) -> Image:
+        """What the network looks at: size x size x 3 around the target; see `context_crop`."""
+        return context_crop(image, self.center_xy, self.scale, size, fill)
 
     def resized(self, down: float, right: float) -> State:
         """The same place in an image that shows the same view at another size."""

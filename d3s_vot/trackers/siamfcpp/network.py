@@ -94,7 +94,7 @@ class SiamFCppNetwork(nn.Module):
         """Evaluation mode, no gradients, batch norm folded into the convolutions; returns itself."""
         self.eval().requires_grad_(False)
         _fold_batch_norm(self)
-        return self
+        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode_template(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Template crops (B x 3 x 127 x 127 RGB, 0..255) -> kernels for classes and boxes, B x 256 x 4 x 4 each."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.base import Prediction
 from d3s_vot.crops import Image
 from d3s_vot.regions import Box
 from d3s_vot.trackers.siamfcpp.config import TEMPLATE_SIZE
-from d3s_vot.trackers.siamfcpp.crops import context_crop
 from d3s_vot.trackers.siamfcpp.locate import Judgement, State, cosine_window, crop_boxes, fuse, judge
 from d3s_vot.trackers.siamfcpp.model import Glance, SiamFCppModel
 
@@ -43,18 +40,15 @@ class SiamFCppTarget:
         self.image_hw = (image.shape[0], image.shape[1])
         self.colour = image.reshape(-1, 3).mean(axis=0)  # of the first frame, for the whole video
         self.window = cosine_window(self.config.score_size)
-        (first,) = model.encode([self._crop(image, TEMPLATE_SIZE)])
+        (first,) = model.encode([self.state.crop(image, TEMPLATE_SIZE, self.colour)])
         self.templates: tuple[Tensor, ...] = (first,) * self.config.memory_size
         self.tracked = 0  # frames after the first
         self.judgement: Judgement | None = None  # of the last frame
 
-    def _crop(self, image: Image, size: int) -> NDArray[np.uint8]:
-        return context_crop(image, self.state.center_xy, self.state.scale, size, self.colour)
-
     def step(self, image: Image) -> Generator[Pass, Any, Prediction]:
         """Follow the target into the next frame."""
         self._measure_in(image.shape[0], image.shape[1])
-        crop = self._crop(image, self.config.search_size)
+        crop = self.state.crop(image, self.config.search_size, self.colour)
         maps = yield Pass(self.model.look, Glance(crop, self.templates))
         self.judgement = judge(
             fuse(maps.scores, self.config.memory_weight),
@@ -67,7 +61,7 @@ class SiamFCppTarget:
         self.state = self.judgement.state
         self.tracked += 1
         if self.config.memory_size > 1 and self.tracked % self.config.memory_step == 0:
-            learnt = yield Pass(self.model.encode, self._crop(image, TEMPLATE_SIZE))
+            learnt = yield Pass(self.model.encode, self.state.crop(image, TEMPLATE_SIZE, self.colour))
             first, _, *later = self.templates
             self.templates = (first, *later, learnt)
         confidence = self.judgement.confidence

@@ -95,7 +95,9 @@ def test_golden_judgements(parts, i):
 
 
 def test_golden_polygons(parts):
-    for polygon, rectangle, state in zip(parts["vot_polygon"], parts["vot_rect"], parts["vot_centre_size"], strict=True):
+    for polygon, rectangle, state in zip(
+        parts["vot_polygon"], parts["vot_rect"], parts["vot_centre_size"], strict=True
+    ):
         box = published_box(Polygon(polygon))
         assert np.abs(np.array(list(box)) - rectangle).max() < 1e-4
         started = State.of_box(box)
