@@ -1,0 +1,157 @@
+"""The published files: read whole, refused where anything differs; and the published configurations."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+
+import pytest
+import torch
+from siamfcpp_golden import KINDS
+
+from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
+from d3s_vot.trackers.siamfcpp.convert import read_published
+from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
+from d3s_vot.trackers.siamfcpp.published import FILES, PUBLISHED
+
+
+def state_of(kind="tinyconv", **changes):
+    return SiamFCppNetwork(SiamFCppConfig.of_trunk(kind, **changes)).state_dict()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_trunk_is_read_in_the_format_of_its_time(kind, tmp_path):
+    state = state_of(kind)
+    torch.save(state, tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
+    config, read, provenance = read_published(tmp_path / "a.pkl")
+    assert config == SiamFCppConfig.of_trunk(kind)
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], state[name]) for name in state)
+    assert provenance["source"] == "a.pkl"
+
+
+def test_the_state_of_a_training_is_read_without_its_optimiser(tmp_path):
+    network = SiamFCppNetwork(SiamFCppConfig.of_trunk("tinyconv"))
+    optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    network.score(torch.rand(1, 64, 31, 31), torch.rand(1, 64, 9, 9)).sum().backward()
+    optimiser.step()
+    content = {"epoch": 19, "model_state_dict": network.state_dict(), "optimizer_state_dict": optimiser.state_dict()}
+    torch.save(content, tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
+    _, read, _ = read_published(tmp_path / "a.pkl")
+    assert all(torch.equal(read[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_counts_may_be_missing_and_two_numbers_be_lists(tmp_path):
+    state = {name: tensor for name, tensor in state_of().items() if not name.endswith("num_batches_tracked")}
+    state["head.si"], state["head.bi"] = torch.tensor([0.5]), torch.tensor([0.25])
+    torch.save(state, tmp_path / "a.pkl")
+    _, read, _ = read_published(tmp_path / "a.pkl")
+    assert read["head.si"].shape == () and read["head.si"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("head.si"), "head.si is missing"),
+        (lambda s: s.pop("c_x.bn.running_mean"), "c_x.bn.running_mean is missing"),
+        (lambda s: s.update(surplus=torch.zeros(1)), "'surplus' is unknown"),
+        (lambda s: s.update({"c_x.conv.bias": torch.zeros(65)}), r"c_x.conv.bias is \(65,\)"),
+        (lambda s: s.update({"c_x.conv.bias": torch.full((64,), float("nan"))}), "not finite"),
+        (lambda s: s.update({"c_x.conv.bias": torch.zeros(64, dtype=torch.int32)}), "int32"),
+        (lambda s: [s.pop(name) for name in list(s) if name.startswith("basemodel")], "none of the trunks"),
+        (lambda s: [s.pop(name) for name in list(s) if "p5_conv" in name], "is missing"),
+        (lambda s: s.update(epoch=3), "no state dict"),
+    ],
+)
+def test_other_weights_are_refused(change, message, tmp_path):
+    state = dict(state_of())
+    change(state)
+    torch.save(state, tmp_path / "a.pkl")
+    with pytest.raises(CheckpointError, match=message):
+        read_published(tmp_path / "a.pkl")
+
+
+def test_the_name_of_a_file_says_what_it_holds(tmp_path):
+    torch.save(state_of(), tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
+    md5 = hashlib.md5((tmp_path / "a.pkl").read_bytes()).hexdigest()
+    right = (tmp_path / "a.pkl").rename(tmp_path / f"siamfcpp-tinyconv-vot-md5_{md5}.pkl")
+    assert read_published(right)[2]["source_md5"] == md5
+    wrong = right.rename(tmp_path / f"siamfcpp-tinyconv-vot-md5_{'0' * 32}.pkl")
+    with pytest.raises(CheckpointError, match="MD5"):
+        read_published(wrong)
+
+
+class _Evil:
+    def __reduce__(self):
+        return eval, ("1/0",)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(_Evil()))
+    torch.save(dict(state_of()) | {"evil": _Evil()}, tmp_path / "beside.pkl")
+    for name in ("evil.pkl", "beside.pkl", "missing.pkl"):
+        with pytest.raises(CheckpointError):
+            read_published(tmp_path / name)
+
+
+def test_a_configuration_belongs_to_its_network(tmp_path):
+    torch.save(state_of("alexnet"), tmp_path / "a.pkl")
+    config, _, provenance = read_published(tmp_path / "a.pkl", "SiamFCpp-otb-alexnet")
+    assert config == PUBLISHED["SiamFCpp-otb-alexnet"].config
+    assert provenance["configuration"] == "SiamFCpp-otb-alexnet"
+    with pytest.raises(InputError, match="alexnet"):
+        read_published(tmp_path / "a.pkl", "SiamFCpp-otb-googlenet")
+    with pytest.raises(InputError, match="no configuration"):
+        read_published(tmp_path / "a.pkl", "SiamFCpp-otb")
+
+
+def test_published_configurations_have_a_file_and_their_rules():
+    assert {entry.digits for entry in PUBLISHED.values()} == set(FILES)
+    for digits, (name, trunk) in FILES.items():
+        assert name.rpartition("_")[2][:6] == digits and len(name.rpartition("_")[2]) == 36
+        assert f"siamfcpp-{trunk}" in name or digits == "d63a5e"
+    multi = PUBLISHED["SiamFCpp-vot-googlenet-multi_temp"].config
+    assert (multi.memory_step, multi.memory_size, multi.memory_weight) == (5, 4, 0.4)
+    assert (multi.size_rate, multi.window_influence, multi.penalty) == (0.52, 0.21, 0.04)
+    assert PUBLISHED["SiamFCpp-lasot-googlenet-399"].config.score_size == 31
+    assert PUBLISHED["SiamFCpp-googlenet_bn"].config.head_batch_norm
+    assert PUBLISHED["SiamFCpp-vot-googlenet"].figures["VOT2018"]["EAO"] == 0.428
+    assert len(PUBLISHED) == 23
+
+
+@pytest.mark.parametrize(
+    ("constant", "value"),
+    [
+        ("trunk", "vgg"),
+        ("trunk", 3),
+        ("head_batch_norm", 1),
+        ("head_convolutions", 0),
+        ("head_convolutions", True),
+        ("search_size", 304),
+        ("search_size", 127),
+        ("search_size", 303.5),
+        ("window_influence", 1.5),
+        ("penalty", "much"),
+        ("size_rate", float("nan")),
+        ("memory_size", 0),
+        ("memory_step", True),
+    ],
+)
+def test_constants_that_make_no_sense_are_refused(constant, value):
+    with pytest.raises(InputError, match=constant):
+        SiamFCppConfig(**{constant: value})
+
+
+def test_other_rules_leave_what_the_weights_were_trained_for():
+    own = SiamFCppConfig.of_trunk("googlenet")
+    changed = own.with_rules(SiamFCppConfig(size_rate=0.3, search_size=399))
+    assert (changed.trunk, changed.head_convolutions, changed.head_batch_norm) == ("googlenet", 2, False)
+    assert (changed.size_rate, changed.search_size) == (0.3, 399)
+    assert changed.changes() == {
+        "trunk": "googlenet",
+        "head_convolutions": 2,
+        "head_batch_norm": False,
+        "size_rate": 0.3,
+        "search_size": 399,
+    }
