@@ -92,7 +92,8 @@ class SiamFCppConfig:
     def of_trunk(cls, trunk: str, **constants: Any) -> SiamFCppConfig:
         """The published network on a trunk, see `HEAD_CONVOLUTIONS`, but for these constants."""
         layers = HEAD_CONVOLUTIONS.get(trunk, 3)
-        return cls(**{"trunk": trunk, "head_convolutions": layers, "head_batch_norm": layers == 3} | constants)
+        of_weights: dict[str, Any] = {"trunk": trunk, "head_convolutions": layers, "head_batch_norm": layers == 3}
+        return cls(**of_weights | constants)
 
     def changes(self) -> dict[str, Any]:
         """The constants that differ from the defaults, by name."""

@@ -108,8 +108,12 @@ class SiamFCppNetwork(nn.Module):
 
     def score(self, c_x: Tensor, c_z: Tensor) -> Tensor:
         """Score of every location: B x 256 x 26 x 26 against B x 256 x 4 x 4 -> B x 17 x 17, 0..1."""
-        target, centre = self.head.classify(correlate(c_x, c_z))
+        target, centre = self.class_logits(c_x, c_z)
         return (torch.sigmoid(target) * torch.sigmoid(centre))[:, 0]
+
+    def class_logits(self, c_x: Tensor, c_z: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of target and of centre-ness: B x 256 x 26 x 26 against B x 256 x 4 x 4 -> B x 1 x 17 x 17 each."""
+        return self.head.classify(correlate(c_x, c_z))
 
     def distances(self, r_x: Tensor, r_z: Tensor) -> Tensor:
         """Distances to the four sides, see `Heads.regress`: B x 256 x 26 x 26, B x 256 x 4 x 4 -> B x 4 x 17 x 17."""
