@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from d3s_vot.base import Prediction
+from d3s_vot.prediction import Prediction
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
 
@@ -29,6 +29,11 @@ def filled(network: SiamFCppNetwork, shared: Path) -> dict[str, np.ndarray]:
     return fill({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
 
 
+def make_network(kind: str) -> SiamFCppNetwork:
+    """The published network on a trunk."""
+    return SiamFCppNetwork(kind, SiamFCppConfig.of_trunk(kind))
+
+
 def load(network: SiamFCppNetwork, state: Arrays) -> SiamFCppNetwork:
     """The network with these weights, in evaluation mode."""
     network.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()})
@@ -37,7 +42,7 @@ def load(network: SiamFCppNetwork, state: Arrays) -> SiamFCppNetwork:
 
 def net_state(kind: str, shared: Path, net: Arrays) -> dict[str, np.ndarray]:
     """The weights of `siamfcpp_net.npz`."""
-    state = filled(SiamFCppNetwork(SiamFCppConfig.of_trunk(kind)), shared)
+    state = filled(make_network(kind), shared)
     for name in net[f"{kind}/abs"]:
         state[name] = np.abs(state[name])
     prefix = f"{kind}/over/"
@@ -49,17 +54,17 @@ def net_state(kind: str, shared: Path, net: Arrays) -> dict[str, np.ndarray]:
 
 def follow_state(golden: Arrays, shared: Path) -> dict[str, np.ndarray]:
     """The weights of a `siamfcpp_follow_*` file."""
-    state = filled(SiamFCppNetwork(SiamFCppConfig.of_trunk(str(golden["kind"]))), shared)
+    state = filled(make_network(str(golden["kind"])), shared)
     for neck in ("c_z_k", "r_z_k", "c_x", "r_x"):
         state[f"{neck}.bn.running_var"] = state[f"{neck}.bn.running_var"] * golden["neck_var_factor"]
     return state | {name.removeprefix("over/"): value for name, value in golden.items() if name.startswith("over/")}
 
 
-def random_network(config: SiamFCppConfig, seed: int = 0) -> SiamFCppNetwork:
+def random_network(kind: str, seed: int = 0) -> SiamFCppNetwork:
     """A network with random weights, and statistics that keep its features near 1."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SiamFCppNetwork(config)
+        network = make_network(kind)
         for name, tensor in network.state_dict().items():
             if tensor.ndim >= 2:
                 tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)

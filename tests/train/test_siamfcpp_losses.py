@@ -80,7 +80,7 @@ def test_without_a_target_only_the_class_is_learnt():
 def test_a_few_steps_teach_one_pair():
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = SiamFCppNetwork(CONFIG)
+        network = SiamFCppNetwork("tinyconv", CONFIG)
     generator = torch.Generator().manual_seed(1)
     search = 80 * torch.rand(1, 3, 303, 303, generator=generator)
     search[..., 110:191, 120:181] = 255 * torch.rand(1, 3, 81, 61, generator=generator)

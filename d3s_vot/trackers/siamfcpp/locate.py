@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from d3s_vot.regions import Box, Polygon
-from d3s_vot.segment import area_preserving_box
+from d3s_vot.crops.context import context_crop, context_side
+from d3s_vot.crops.squares import Image
+from d3s_vot.regions import Box
 from d3s_vot.trackers.siamfcpp.config import STRIDE, TEMPLATE_SIZE, SiamFCppConfig
-from d3s_vot.trackers.siamfcpp.crops import Image, context_crop, context_side
 
 Array = NDArray[np.floating]
 Float32 = NDArray[np.float32]
@@ -59,15 +59,6 @@ class State(NamedTuple):
         limits = np.array([image_hw[1], image_hw[0]], np.float64)
         sides = np.minimum(np.maximum(self.size_wh, min_size), limits)
         return State(np.minimum(np.maximum(self.center_xy, 0), limits), sides)
-
-
-def published_box(polygon: Polygon) -> Box:
-    """The box that stands for a polygon of VOT: of its area and aspect, around the mean of its corners.
-
-    As published, half a pixel up and left of the polygon in the state's convention.
-    """
-    polygon = polygon.quadrilateral()
-    return Box.from_center(*polygon.center, *area_preserving_box(polygon.points))
 
 
 def cosine_window(size: int) -> NDArray[np.float64]:

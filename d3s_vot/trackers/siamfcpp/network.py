@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from d3s_vot.backbones import _fold_batch_norm
 from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.siamfcpp.config import MAX_HEAD_CONVOLUTIONS, STRIDE, SiamFCppConfig
 from d3s_vot.trunks.blocks import ConvNorm
+from d3s_vot.trunks.trunk import _fold_batch_norm
 
 
 def create_trunk(name: str) -> nn.Module:
@@ -80,15 +80,16 @@ class SiamFCppNetwork(nn.Module):
     """Trunk, neck and heads.
 
     Args:
-        config: which trunk, and how the heads are built.
+        trunk: its name.
+        config: how the heads are built.
     """
 
-    def __init__(self, config: SiamFCppConfig) -> None:
+    def __init__(self, trunk: str, config: SiamFCppConfig) -> None:
         super().__init__()
-        self.basemodel = create_trunk(config.trunk)
+        self.basemodel = create_trunk(trunk)
         width = int(self.basemodel.channels)  # type: ignore[arg-type]
         self.c_z_k, self.r_z_k, self.c_x, self.r_x = (ConvNorm(width, width, 3, relu=False) for _ in range(4))
-        self.head = Heads(width, config.head_convolutions, config.head_batch_norm)
+        self.head = Heads(width, config.head_convolutions, bool(config.head_batch_norm))
 
     def freeze(self) -> SiamFCppNetwork:
         """Evaluation mode, no gradients, batch norm folded into the convolutions; returns itself."""
@@ -128,8 +129,8 @@ def correlate(search: Tensor, kernels: Tensor) -> Tensor:
     return joined.view(b, c, h - k + 1, w - k + 1)
 
 
-def read_architecture(state: Mapping[str, Tensor]) -> SiamFCppConfig:
-    """Trunk and heads of the network whose state dict this is, with the defaults for everything else.
+def read_architecture(state: Mapping[str, Tensor]) -> tuple[str, SiamFCppConfig]:
+    """Trunk and heads of the network whose state dict this is, with the defaults for all rules.
 
     Raises:
         CheckpointError: it is of another network; names and shapes of a known one are not looked at further.
@@ -137,8 +138,8 @@ def read_architecture(state: Mapping[str, Tensor]) -> SiamFCppConfig:
     if "basemodel.Conv2d_1a_3x3.conv.weight" in state:
         trunk = "googlenet"
     elif "basemodel._model.stage2.0.branch1.0.weight" in state:
-        stem = state.get("basemodel._model.stage4.0.branch2.0.weight")
-        trunk = "shufflenetv2x0_5" if stem is not None and len(stem) == 96 else "shufflenetv2x1_0"
+        wide = state.get("basemodel._model.stage4.0.branch2.0.weight")
+        trunk = "shufflenetv2x0_5" if wide is not None and len(wide) == 96 else "shufflenetv2x1_0"
     elif "basemodel.conv2b.conv.weight" in state:
         trunk = "tinyconv"
     elif "basemodel.conv5.conv.weight" in state:
@@ -147,4 +148,4 @@ def read_architecture(state: Mapping[str, Tensor]) -> SiamFCppConfig:
         raise CheckpointError("it has none of the trunks of SiamFC++")
     layers = sum(f"head.cls_p5_conv{k}.conv.weight" in state for k in range(1, MAX_HEAD_CONVOLUTIONS + 1))
     norm = f"head.cls_p5_conv{layers}.bn.weight" in state
-    return SiamFCppConfig(trunk=trunk, head_convolutions=max(layers, 1), head_batch_norm=norm)
+    return trunk, SiamFCppConfig(head_convolutions=max(layers, 1), head_batch_norm=int(norm))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 
@@ -39,16 +38,14 @@ class Published:
     Attributes:
         name: ours.
         digits: first six of its file's MD5, a key of `FILES`.
-        rules: constants that differ from the defaults.
+        rules: constants that differ from the defaults of its trunk.
         figures: benchmark -> measure -> value, as published.
-        head_batch_norm: of the heads, where it is not the trunk's usual.
     """
 
     name: str
     digits: str
-    rules: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, float] = field(default_factory=dict)
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    head_batch_norm: bool | None = None
 
     @property
     def file(self) -> str:
@@ -56,14 +53,18 @@ class Published:
         return FILES[self.digits][0]
 
     @property
+    def trunk(self) -> str:
+        """Name of the trunk."""
+        return FILES[self.digits][1]
+
+    @property
     def config(self) -> SiamFCppConfig:
         """All constants."""
-        norm = {} if self.head_batch_norm is None else {"head_batch_norm": self.head_batch_norm}
-        return SiamFCppConfig.of_trunk(FILES[self.digits][1], **self.rules, **norm)
+        return SiamFCppConfig.of_trunk(self.trunk, **self.rules)
 
 
-def _rules(size_rate: float, window_influence: float, penalty: float, **others: float) -> dict[str, float]:
-    return {"size_rate": size_rate, "window_influence": window_influence, "penalty": penalty, **others}
+def _rules(size_rate: float, window_influence: float, penalty: float) -> dict[str, float]:
+    return {"size_rate": size_rate, "window_influence": window_influence, "penalty": penalty}
 
 
 def _memory(size: int, weight: float) -> dict[str, float]:
@@ -124,6 +125,6 @@ _ALL = (
         _rules(0.5222592132697174, 0.2414722810296582, 0.0730171190610408),
         _success("UAV123", 63.1, 79.5),
     ),
-    Published("googlenet_bn", "d63a5e", head_batch_norm=True),
+    Published("googlenet_bn", "d63a5e", {"head_batch_norm": 1}),
 )
 PUBLISHED: Mapping[str, Published] = {f"SiamFCpp-{entry.name}": entry for entry in _ALL}

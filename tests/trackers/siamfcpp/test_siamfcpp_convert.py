@@ -7,46 +7,52 @@ import pickle
 
 import pytest
 import torch
-from siamfcpp_golden import KINDS
+from siamfcpp_golden import KINDS, make_network
 
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
-from d3s_vot.trackers.siamfcpp.convert import read_published
+from d3s_vot.trackers.siamfcpp.convert import convert_published, read_published
+from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
 from d3s_vot.trackers.siamfcpp.published import FILES, PUBLISHED
+from d3s_vot.zoo import load_checkpoint
 
 
 def state_of(kind="tinyconv", **changes):
-    return SiamFCppNetwork(SiamFCppConfig.of_trunk(kind, **changes)).state_dict()
+    return SiamFCppNetwork(kind, SiamFCppConfig.of_trunk(kind, **changes)).state_dict()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_trunk_is_read_in_the_format_of_its_time(kind, tmp_path):
     state = state_of(kind)
     torch.save(state, tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
-    config, read, provenance = read_published(tmp_path / "a.pkl")
-    assert config == SiamFCppConfig.of_trunk(kind)
-    assert read.keys() == state.keys()
-    assert all(torch.equal(read[name], state[name]) for name in state)
-    assert provenance["source"] == "a.pkl"
+    read = convert_published(tmp_path / "a.pkl", tmp_path / "a.safetensors")
+    assert read.config.pop("trunk") == kind
+    assert SiamFCppConfig.with_changes(read.config) == SiamFCppConfig.of_trunk(kind)
+    assert read.provenance["source"] == "a.pkl"
+    kept = {name for name in state if not name.endswith("num_batches_tracked")}
+    again = load_checkpoint(tmp_path / "a.safetensors")
+    assert again.tensors.keys() == kept
+    assert all(torch.equal(again.tensors[name], state[name]) for name in kept)
 
 
 def test_the_state_of_a_training_is_read_without_its_optimiser(tmp_path):
-    network = SiamFCppNetwork(SiamFCppConfig.of_trunk("tinyconv"))
+    network = make_network("tinyconv")
     optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
     network.score(torch.rand(1, 64, 31, 31), torch.rand(1, 64, 9, 9)).sum().backward()
     optimiser.step()
     content = {"epoch": 19, "model_state_dict": network.state_dict(), "optimizer_state_dict": optimiser.state_dict()}
     torch.save(content, tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
-    _, read, _ = read_published(tmp_path / "a.pkl")
-    assert all(torch.equal(read[name], tensor) for name, tensor in network.state_dict().items())
+    read = read_published(tmp_path / "a.pkl").tensors
+    state = network.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in read.items())
 
 
 def test_counts_may_be_missing_and_two_numbers_be_lists(tmp_path):
     state = {name: tensor for name, tensor in state_of().items() if not name.endswith("num_batches_tracked")}
     state["head.si"], state["head.bi"] = torch.tensor([0.5]), torch.tensor([0.25])
     torch.save(state, tmp_path / "a.pkl")
-    _, read, _ = read_published(tmp_path / "a.pkl")
+    read = read_published(tmp_path / "a.pkl").tensors
     assert read["head.si"].shape == () and read["head.si"] == 0.5
 
 
@@ -69,14 +75,15 @@ def test_other_weights_are_refused(change, message, tmp_path):
     change(state)
     torch.save(state, tmp_path / "a.pkl")
     with pytest.raises(CheckpointError, match=message):
-        read_published(tmp_path / "a.pkl")
+        convert_published(tmp_path / "a.pkl", tmp_path / "a.safetensors")
+    assert not (tmp_path / "a.safetensors").exists()
 
 
 def test_the_name_of_a_file_says_what_it_holds(tmp_path):
     torch.save(state_of(), tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
     md5 = hashlib.md5((tmp_path / "a.pkl").read_bytes()).hexdigest()
     right = (tmp_path / "a.pkl").rename(tmp_path / f"siamfcpp-tinyconv-vot-md5_{md5}.pkl")
-    assert read_published(right)[2]["source_md5"] == md5
+    assert read_published(right).provenance["source_md5"] == md5
     wrong = right.rename(tmp_path / f"siamfcpp-tinyconv-vot-md5_{'0' * 32}.pkl")
     with pytest.raises(CheckpointError, match="MD5"):
         read_published(wrong)
@@ -97,9 +104,9 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 
 def test_a_configuration_belongs_to_its_network(tmp_path):
     torch.save(state_of("alexnet"), tmp_path / "a.pkl")
-    config, _, provenance = read_published(tmp_path / "a.pkl", "SiamFCpp-otb-alexnet")
-    assert config == PUBLISHED["SiamFCpp-otb-alexnet"].config
-    assert provenance["configuration"] == "SiamFCpp-otb-alexnet"
+    read = read_published(tmp_path / "a.pkl", "SiamFCpp-otb-alexnet")
+    assert SiamFCppModel.constants(read) == PUBLISHED["SiamFCpp-otb-alexnet"].config
+    assert read.provenance["configuration"] == "SiamFCpp-otb-alexnet"
     with pytest.raises(InputError, match="alexnet"):
         read_published(tmp_path / "a.pkl", "SiamFCpp-otb-googlenet")
     with pytest.raises(InputError, match="no configuration"):
@@ -123,9 +130,7 @@ def test_published_configurations_have_a_file_and_their_rules():
 @pytest.mark.parametrize(
     ("constant", "value"),
     [
-        ("trunk", "vgg"),
-        ("trunk", 3),
-        ("head_batch_norm", 1),
+        ("head_batch_norm", 2),
         ("head_convolutions", 0),
         ("head_convolutions", True),
         ("search_size", 304),
@@ -146,12 +151,11 @@ def test_constants_that_make_no_sense_are_refused(constant, value):
 def test_other_rules_leave_what_the_weights_were_trained_for():
     own = SiamFCppConfig.of_trunk("googlenet")
     changed = own.with_rules(SiamFCppConfig(size_rate=0.3, search_size=399))
-    assert (changed.trunk, changed.head_convolutions, changed.head_batch_norm) == ("googlenet", 2, False)
+    assert (changed.head_convolutions, changed.head_batch_norm) == (2, 0)
     assert (changed.size_rate, changed.search_size) == (0.3, 399)
     assert changed.changes() == {
-        "trunk": "googlenet",
         "head_convolutions": 2,
-        "head_batch_norm": False,
+        "head_batch_norm": 0,
         "size_rate": 0.3,
         "search_size": 399,
     }

@@ -7,12 +7,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from d3s_vot.given import Frame, Given
 from siamfcpp_golden import KINDS
 
+from d3s_vot.crops.context import context_crop, context_side
 from d3s_vot.errors import InputError
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
-from d3s_vot.trackers.siamfcpp.crops import context_crop, context_side
 from d3s_vot.trackers.siamfcpp.locate import (
     State,
     cosine_window,
@@ -20,8 +21,8 @@ from d3s_vot.trackers.siamfcpp.locate import (
     fuse,
     judge,
     penalties,
-    published_box,
 )
+from d3s_vot.trackers.siamfcpp.target import first_state
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +99,8 @@ def test_golden_polygons(parts):
     for polygon, rectangle, state in zip(
         parts["vot_polygon"], parts["vot_rect"], parts["vot_centre_size"], strict=True
     ):
-        box = published_box(Polygon(polygon))
-        assert np.abs(np.array(list(box)) - rectangle).max() < 1e-4
-        started = State.of_box(box)
+        started = first_state(Given.of(Frame.of(np.zeros((360, 480, 3), np.uint8)), Polygon(polygon)))
+        assert np.abs(started.rectangle - rectangle).max() < 1e-4
         assert np.abs(np.concatenate(started) - state).max() < 1e-4
         assert started.center_xy.dtype == started.size_wh.dtype == np.float32
 

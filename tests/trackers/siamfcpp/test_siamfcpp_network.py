@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from siamfcpp_golden import KINDS, load, net_state, random_network, relative
+from siamfcpp_golden import KINDS, load, make_network, net_state, random_network, relative
 
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork, correlate, read_architecture
@@ -32,7 +32,7 @@ def sampled(tensor, channels=8, pixels=3):
 def test_golden_forward_pass(kind, golden, shared):
     net = golden("siamfcpp_net.npz")
     config = SiamFCppConfig.of_trunk(kind)
-    network = load(SiamFCppNetwork(config), net_state(kind, shared, net))
+    network = load(make_network(kind), net_state(kind, shared, net))
     stages = [name.rpartition("/")[2] for name in net if name.startswith(f"{kind}/tap/")]
     assert bool(stages) == (kind in ("alexnet", "googlenet"))
 
@@ -71,7 +71,7 @@ def test_golden_forward_pass(kind, golden, shared):
 def test_sizes_follow_from_the_configuration(kind):
     for size in (303, 335):
         config = SiamFCppConfig.of_trunk(kind, search_size=size)
-        network = SiamFCppNetwork(config).eval()
+        network = SiamFCppNetwork(kind, config).eval()
         with torch.inference_mode():
             c_z, r_z = network.encode_template(torch.zeros(1, 3, 127, 127))
             c_x, r_x = network.encode_search(torch.zeros(2, 3, size, size))
@@ -92,16 +92,16 @@ def test_sizes_follow_from_the_configuration(kind):
     ],
 )
 def test_state_dicts_are_as_large_as_published(kind, entries, millions):
-    network = SiamFCppNetwork(SiamFCppConfig.of_trunk(kind))
+    network = make_network(kind)
     assert len(network.state_dict()) == entries
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("norm", [1, 0])
 def test_the_architecture_is_read_from_the_names(kind, norm):
-    config = SiamFCppConfig(trunk=kind, head_convolutions=2, head_batch_norm=norm)
-    assert read_architecture(SiamFCppNetwork(config).state_dict()) == config
+    config = SiamFCppConfig(head_convolutions=2, head_batch_norm=norm)
+    assert read_architecture(SiamFCppNetwork(kind, config).state_dict()) == (kind, config)
 
 
 def test_the_correlation_is_depth_wise_and_not_flipped():
@@ -114,7 +114,7 @@ def test_the_correlation_is_depth_wise_and_not_flipped():
 
 def test_frozen_networks_compute_the_same():
     for kind in KINDS:
-        network = random_network(SiamFCppConfig.of_trunk(kind))
+        network = random_network(kind)
         image = torch.randint(0, 256, (1, 3, 127, 127), generator=torch.Generator().manual_seed(1)).float()
         before = network.encode_template(image)
         after = network.freeze().encode_template(image)
@@ -123,7 +123,7 @@ def test_frozen_networks_compute_the_same():
 
 
 def test_training_reaches_every_parameter():
-    network = SiamFCppNetwork(SiamFCppConfig.of_trunk("tinyconv"))
+    network = make_network("tinyconv")
     c_z, r_z = network.encode_template(255 * torch.rand(2, 3, 127, 127))
     c_x, r_x = network.encode_search(255 * torch.rand(2, 3, 303, 303))
     (network.score(c_x, c_z).square().mean() + network.distances(r_x, r_z).log().square().mean()).backward()

@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from siamfcpp_golden import follow_state, load, net_state, relative, run_step
+from d3s_vot.given import Frame, Given
+from siamfcpp_golden import follow_state, load, make_network, net_state, relative, run_step
 
+from d3s_vot.compute.arithmetic import exact
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.locate import State, cosine_window, judge
 from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
-from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
-from d3s_vot.trackers.siamfcpp.target import SiamFCppTarget
 
 TRACES = ("alexnet_car", "alexnet_bag", "googlenet_car", "multi_alexnet_car")
 FOLLOWED = ("alexnet_david", "alexnet_multi_david", "googlenet_car", "googlenet_multi_car")
@@ -104,13 +104,14 @@ def open_trace(golden, shared):
             if name.startswith("follow")
             else net_state(str(values["kind"]), shared, golden("siamfcpp_net.npz"))
         )
-        network = load(SiamFCppNetwork(trace.config), state)
-        model = SiamFCppModel(network, trace.config, torch.device("cpu"))
+        kind = str(values["kind"])
+        model = SiamFCppModel(load(make_network(kind), state), kind, trace.config, torch.device("cpu"))
         folder = shared / "data" / "sequences" / str(values["sequence"])
         files = sorted((folder / "color").iterdir())[: len(trace.prior) + 1]
-        with torch.inference_mode():
-            target = SiamFCppTarget(model, read_image(files[0]), Box(*trace.start))
-        return trace, [read_image(file) for file in files], target, folder
+        frames = [Frame.of(read_image(file)) for file in files]
+        with exact():
+            target = model.begin(frames[0], Given.of(frames[0], Box(*trace.start)))
+        return trace, frames, target, folder
 
     return start
 
@@ -165,10 +166,10 @@ def test_golden_crops_of_the_traces(name, golden, shared):
 @pytest.mark.parametrize("name", [f"trace_{name}" for name in TRACES] + [f"follow_{name}" for name in FOLLOWED])
 def test_golden_steps(name, open_trace):
     """From the golden state before each frame, with the templates learnt so far."""
-    trace, images, target, _ = open_trace(name)
+    trace, frames, target, _ = open_trace(name)
     config, values = trace.config, trace.values
     if "c_z" in values:
-        crop = target.state.crop(images[0], 127, target.colour)[::4, ::4, ::-1]
+        crop = target.state.crop(frames[0].image, 127, target._colour)[::4, ::4, ::-1]
         assert np.array_equal(crop, values["z_crop"]) or cv2.__version__ < "5"
         c_z, r_z = (kernels[0, ::16] for kernels in target.templates[0].chunk(2, dim=1))
         assert relative(c_z, values["c_z"]) < 1e-4
@@ -178,8 +179,8 @@ def test_golden_steps(name, open_trace):
         if i:
             target.state = state_of(trace.prior[i], False)
         maps = []
-        with torch.inference_mode():
-            prediction = run_step(target.step(images[i + 1]), maps)
+        with exact():
+            prediction = run_step(target.step(frames[i + 1]), maps)
         found = target.judgement
         assert found.best == trace.best[i]
         assert found.score == pytest.approx(trace.score[i], rel=1e-4)
@@ -212,12 +213,12 @@ def test_golden_free_runs(name, open_trace):
     Rounding parts the paths from the second frame on: a state moved by 1e-6 pixels changes some values of the next
     crop by 1. With the same weights in float64 the third state is up to 0.1 pixels from the trace's.
     """
-    trace, images, target, folder = open_trace(f"follow_{name}")
-    truth = np.loadtxt(folder / "groundtruth.txt", delimiter=",")[: len(images)]
+    trace, frames, target, folder = open_trace(f"follow_{name}")
+    truth = np.loadtxt(folder / "groundtruth.txt", delimiter=",")[: len(frames)]
     mine, theirs = [], []
-    for i, image in enumerate(images[1:]):
-        with torch.inference_mode():
-            prediction = run_step(target.step(image), [])
+    for i, frame in enumerate(frames[1:]):
+        with exact():
+            prediction = run_step(target.step(frame), [])
         if i < 3:
             assert target.judgement.best == trace.best[i]
             assert np.abs(np.concatenate(target.state) - trace.state[i]).max() < (1e-3, 0.05, 0.25)[i]

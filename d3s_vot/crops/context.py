@@ -1,4 +1,4 @@
-"""The square crop with context that SiamFC++ looks at, filled with one colour outside the image."""
+"""The square crop with context, corner to corner and filled with one colour outside the image (SiamFC++)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from d3s_vot.compute.timing import stage
+from d3s_vot.crops.squares import Image
 from d3s_vot.errors import InputError
-from d3s_vot.timing import stage
 
-Image = NDArray[np.uint8]
 Pair = NDArray[np.floating]  # two numbers: x, y or w, h
 
 
