@@ -12,6 +12,8 @@ import torch
 from d3s_vot.prediction import Prediction
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
+from d3s_vot.trackers.siamfcpp.weights import create
+from d3s_vot.weights.checkpoint import Checkpoint
 
 Arrays = Mapping[str, np.ndarray]
 KINDS = ("alexnet", "googlenet", "shufflenetv2x0_5", "shufflenetv2x1_0", "tinyconv")
@@ -61,15 +63,20 @@ def follow_state(golden: Arrays, shared: Path) -> dict[str, np.ndarray]:
 
 
 def random_network(kind: str, seed: int = 0) -> SiamFCppNetwork:
-    """A network with random weights, and statistics that keep its features near 1."""
+    """A network of random weights, with batch norm as after one look at noise: scores around 1/4, boxes around 45."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = make_network(kind)
-        for name, tensor in network.state_dict().items():
-            if tensor.ndim >= 2:
-                tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
-            elif name.startswith(("c_", "r_")) and name.endswith("running_var"):
-                tensor.fill_(1e4)
+        network = make_network(kind).train()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        network.head.si.data.fill_(0.3)
+        network.head.bi.data.fill_(1.0)
+        with torch.no_grad():
+            c_z, r_z = network.encode_template(255 * torch.rand(2, 3, 127, 127))
+            c_x, r_x = network.encode_search(255 * torch.rand(2, 3, 303, 303))
+            network.score(c_x, c_z)
+            network.distances(r_x, r_z)
     return network.eval().requires_grad_(False)
 
 
@@ -84,3 +91,8 @@ def run_step(step: Generator, answers: list) -> Prediction:
             wanted = step.send(answer)
     except StopIteration as end:
         return end.value
+
+
+def random_checkpoint(kind: str, **rules: float) -> Checkpoint:
+    """Random weights on a trunk, with these rules."""
+    return create(random_network(kind).state_dict(), kind, SiamFCppConfig.of_trunk(kind, **rules), {"source": "chance"})

@@ -20,6 +20,8 @@ from d3s_vot.trackers.siamfcpp.config import STRIDE, TEMPLATE_SIZE, SiamFCppConf
 Array = NDArray[np.floating]
 Float32 = NDArray[np.float32]
 
+FARTHEST = np.float32(1e6)  # pixels of the crop; no side of a target is farther, nor infinitely far
+
 
 class State(NamedTuple):
     """Where the target is and how large, in pixels of the image; a box of width w has its centre at x + (w - 1) / 2."""
@@ -80,7 +82,7 @@ def crop_boxes(distances: Float32, config: SiamFCppConfig) -> Float32:
     n = distances.shape[-1]
     at = (config.offset + STRIDE * np.arange(n)).astype(np.float32)
     y, x = np.meshgrid(at, at, indexing="ij")  # n x n
-    left, top, right, bottom = distances
+    left, top, right, bottom = np.minimum(distances, FARTHEST)
     return np.stack([x - left, y - top, x + right, y + bottom], axis=-1).reshape(-1, 4)
 
 

@@ -164,3 +164,13 @@ def test_without_penalty_all_sizes_are_equal():
     config = replace(SiamFCppConfig(), penalty=0)
     sizes = np.array([[10, 20], [300, 5]], np.float32)
     assert penalties(sizes, State(np.zeros(2), np.ones(2)), config.penalty).tolist() == [1, 1]
+
+
+def test_sides_infinitely_far_leave_the_size_alone():
+    config = SiamFCppConfig()
+    n = config.score_size
+    boxes = crop_boxes(np.full((4, n, n), np.inf, np.float32), config)
+    state = State(np.array([100.0, 80.0]), np.array([40.0, 30.0]))
+    found = judge(np.ones((n, n), np.float32), boxes, state, (200, 300), config=config, window=cosine_window(n))
+    assert np.isfinite(found.confidence)
+    assert found.state.size_wh.tolist() == [40, 30]
