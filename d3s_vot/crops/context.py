@@ -28,6 +28,30 @@ def context_side(wh: Pair) -> float:
     return math.sqrt((w + context) * (h + context))
 
 
+def context_square(center_xy: Pair, scale: float, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where a crop lies: its pixel i shows the image at first + i * step.
+
+    In float32, as published: another rounding changes a few values of a crop by 1.
+
+    Args:
+        center_xy: of the square, pixels of the image.
+        scale: pixels of the crop per pixel of the image.
+        size: of the crop, pixels.
+
+    Returns:
+        first and step, (x, y) each.
+
+    Raises:
+        InputError: the scale is not a positive number.
+    """
+    if not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"cannot cut a crop at scale {scale}")
+    side = np.float32(round(size / scale))  # Python rounds halves to even, as the published code does
+    half = (side - np.float32(1)) / np.float32(2)
+    first, last = np.asarray(center_xy, np.float32) - half, np.asarray(center_xy, np.float32) + half
+    return first, (last - first) / np.float32(size - 1)
+
+
 @stage("crop")
 def context_crop(image: Image, center_xy: Pair, scale: float, size: int, fill: Pair) -> Image:
     """The square around a point, corner to corner: its first and last pixel are the crop's first and last.
@@ -48,13 +72,7 @@ def context_crop(image: Image, center_xy: Pair, scale: float, size: int, fill: P
     Raises:
         InputError: the scale is not a positive number.
     """
-    if not (math.isfinite(scale) and scale > 0):
-        raise InputError(f"cannot cut a crop at scale {scale}")
-    side = np.float32(round(size / scale))  # Python rounds halves to even, as the published code does
-    half = (side - np.float32(1)) / np.float32(2)
-    # In float32 from here, as published: another rounding changes a few values of a crop by 1.
-    first, last = np.asarray(center_xy, np.float32) - half, np.asarray(center_xy, np.float32) + half
-    step = (last - first) / np.float32(size - 1)
+    first, step = context_square(center_xy, scale, size)
     matrix = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]], np.float64)
     colour = tuple(int(value) for value in fill)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

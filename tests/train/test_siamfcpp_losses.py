@@ -69,6 +69,22 @@ def test_a_right_answer_costs_next_to_nothing_and_a_wrong_one_much():
     assert bad.total > good.total + 10
 
 
+def test_the_losses_of_pairs_add_up_to_those_of_the_batch():
+    boxes = torch.tensor([[120.0, 100, 180, 200], [90, 90, 210, 130], [100, 100, 140, 140]])
+    targets = make_targets(boxes, torch.tensor([True, True, False]), CONFIG)
+    generator = torch.Generator().manual_seed(0)
+    cls, centre = torch.randn(2, 3, 1, 17, 17, generator=generator)
+    distances = 10 + 50 * torch.rand(3, 4, 17, 17, generator=generator)
+    found = losses(cls, centre, distances, targets)
+    count = targets.positive.sum()
+    assert found.cls.mean() == pytest.approx((focal_loss(cls[:, 0], targets.positive).sum() / count).item(), rel=1e-5)
+    near = targets.positive[1]
+    wanted = targets.distances[1][:, near].t()
+    expected = iou_loss(distances[1][:, near].t(), wanted).sum() / count
+    assert found.box[1] / 3 == pytest.approx(expected.item(), rel=1e-5)
+    assert found.centre[2] == found.box[2] == 0 and found.cls[2] > 0
+
+
 def test_without_a_target_only_the_class_is_learnt():
     targets = make_targets(BOX, ABSENT, CONFIG)
     logits = torch.zeros(1, 1, 17, 17)
@@ -94,7 +110,7 @@ def test_a_few_steps_teach_one_pair():
         cls, centre = network.class_logits(c_x, c_z)
         found = losses(cls, centre, network.distances(r_x, r_z), targets)
         optimiser.zero_grad()
-        found.total.backward()
+        found.total.mean().backward()
         optimiser.step()
-        history.append(found.total.item())
+        history.append(found.total.mean().item())
     assert history[-1] < 0.7 * history[0]

@@ -77,11 +77,15 @@ class PairDataset(Dataset[Pair]):
             last or f"no usable pair in {DRAWS} draws for pair {number}; the objects are too small or cut off"
         )
 
-    def _draw(self, rng: np.random.Generator) -> Pair | None:
+    def draw_items(self, rng: np.random.Generator) -> tuple[Item, Item, list[Item]]:
+        """An object, the same one in this or another frame near it, and all objects of its collection."""
         items = self.collections[self.names[rng.choice(len(self.names), p=self.shares)]]
         item = items[rng.integers(len(items))]
         near = [i for i in self.tracks[_track(item)] if abs(i.frame - item.frame) <= self.config.max_gap]
-        partner = near[rng.integers(len(near))]
+        return item, near[rng.integers(len(near))], items
+
+    def _draw(self, rng: np.random.Generator) -> Pair | None:
+        item, partner, items = self.draw_items(rng)
         template = Subject(*read_object(item))
         search = template if partner is item else Subject(*read_object(partner))
 

@@ -28,7 +28,7 @@ class Targets(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Sums over a batch, per positive location of it."""
+    """Of each pair of a batch: B each, whose mean is the sum over the batch for each positive location of it."""
 
     cls: Tensor
     centre: Tensor
@@ -84,7 +84,7 @@ def iou_loss(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def losses(cls_logits: Tensor, centre_logits: Tensor, distances: Tensor, targets: Targets) -> Losses:
-    """The three losses of a batch, float32.
+    """The three losses of the pairs of a batch, float32.
 
     Args:
         cls_logits: B x 1 x n x n, of target or not.
@@ -93,11 +93,17 @@ def losses(cls_logits: Tensor, centre_logits: Tensor, distances: Tensor, targets
         targets: from `make_targets`.
     """
     cls_logits, centre_logits, distances = (x.float() for x in (cls_logits, centre_logits, distances))
-    positive = targets.positive
-    count = positive.sum().clamp(min=1)
-    cls = focal_loss(cls_logits[:, 0], positive).sum() / count
+    positive = targets.positive  # B x n x n
+    share = len(positive) / positive.sum().clamp(min=1)
+    pair = positive.nonzero()[:, 0]  # N, the pair of each positive location
+
+    def of_pairs(values: Tensor) -> Tensor:
+        """N -> B."""
+        return torch.zeros(len(positive), device=values.device).index_add(0, pair, values) * share
+
     centre = F.binary_cross_entropy_with_logits(
-        centre_logits[:, 0][positive], targets.centred[positive], reduction="sum"
+        centre_logits[:, 0][positive], targets.centred[positive], reduction="none"
     )
     found, wanted = (d.permute(0, 2, 3, 1)[positive] for d in (distances, targets.distances))  # N x 4
-    return Losses(cls, centre / count, iou_loss(found, wanted).sum() / count)
+    cls = focal_loss(cls_logits[:, 0], positive).flatten(1).sum(dim=1) * share
+    return Losses(cls, of_pairs(centre), of_pairs(iou_loss(found, wanted)))

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from d3s_vot.constants import Constants, constant
 from d3s_vot.errors import InputError
 
-# Trunk -> convolutions of each head tower, in the published networks; the last of three has batch norm.
+# Trunk -> convolutions of each head tower; the last of three has batch norm. All but lite0 are published.
 HEAD_CONVOLUTIONS = {
     "alexnet": 3,
     "googlenet": 2,
     "shufflenetv2x0_5": 3,
     "shufflenetv2x1_0": 3,
     "tinyconv": 3,
+    "lite0": 3,
 }
 MAX_HEAD_CONVOLUTIONS = 4
 TEMPLATE_SIZE = 127  # side of the template crop

@@ -38,6 +38,10 @@ def create_trunk(name: str) -> nn.Module:
             from d3s_vot.trunks.tinyconv import TinyConv
 
             return TinyConv()
+        case "lite0":
+            from d3s_vot.trunks.lite import Lite0
+
+            return Lite0()
     raise ValueError(f"there is no trunk {name!r}")
 
 
@@ -142,6 +146,8 @@ def read_architecture(state: Mapping[str, Tensor]) -> tuple[str, SiamFCppConfig]
         trunk = "shufflenetv2x0_5" if wide is not None and len(wide) == 96 else "shufflenetv2x1_0"
     elif "basemodel.conv2b.conv.weight" in state:
         trunk = "tinyconv"
+    elif "basemodel.trunk.stages.0.0.0.weight" in state:
+        trunk = "lite0"
     elif "basemodel.conv5.conv.weight" in state:
         trunk = "alexnet"
     else:
