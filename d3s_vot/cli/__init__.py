@@ -55,7 +55,7 @@ def _results(options: argparse.Namespace) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from d3s_vot.trackers.d3s.convert import convert_published
+    from d3s_vot.trackers.convert import convert_published
 
     convert_published(options.source, options.target, options.gem_trunk)
     print(f"{options.target} written")
@@ -177,17 +177,24 @@ def _add_trackers(commands: argparse._SubParsersAction) -> None:
 def _add_convert(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "convert",
-        help="convert the published weights",
-        description="Convert the published checkpoint of D3S to safetensors; no code in it is run.",
+        help="convert published weights",
+        description="Convert a published checkpoint, of D3S or SiamFC++, to safetensors; no code in it is run.",
         epilog="example: d3s-vot convert SegmNet.pth.tar d3s.safetensors --gem-trunk resnet50.pth",
     )
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="the published file, SegmNet.pth.tar")
-    parser.add_argument("target", type=Path, metavar="TARGET", help="file to write, *.safetensors")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="the published file, SegmNet.pth.tar or siamfcpp-*.pkl"
+    )
+    parser.add_argument(
+        "target",
+        type=Path,
+        metavar="TARGET",
+        help="file to write, *.safetensors; named after a configuration of SiamFC++, it gets its rules",
+    )
     parser.add_argument(
         "--gem-trunk",
         type=Path,
         metavar="FILE",
-        help="ImageNet ResNet-50 for localisation, to carry too (default: found when it is used)",
+        help="D3S: ImageNet ResNet-50 for localisation, to carry too (default: found when it is used)",
     )
     parser.set_defaults(run=_convert)
 

@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S",)
+NAMES = ("D3S", "SiamFCpp")
 
 
 def family(tracker: str) -> type[Model]:
@@ -30,6 +30,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.d3s.model import D3SModel
 
             return D3SModel
+        case "SiamFCpp":
+            from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
+
+            return SiamFCppModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -44,6 +48,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.d3s.published import PUBLISHED
 
             return PUBLISHED
+        case "SiamFCpp":
+            from d3s_vot.trackers.siamfcpp import published as siamfcpp
+
+            return siamfcpp.PUBLISHED
     return ()
 
 

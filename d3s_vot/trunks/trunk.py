@@ -63,11 +63,11 @@ class Trunk(nn.Module):
     def freeze(self) -> Trunk:
         """Evaluation mode, no gradients, batch norm folded into the convolutions; returns itself."""
         self.eval().requires_grad_(False)
-        _fold_batch_norm(self)
+        fold_batch_norm(self)
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _fold_batch_norm(root: nn.Module) -> None:
+def fold_batch_norm(root: nn.Module) -> None:
     """Replace every (convolution, batch norm) pair that runs one after the other by one convolution.
 
     In all trunks here the children of a module are registered in the order in which they run.

@@ -12,7 +12,7 @@ from torch import Tensor
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.siamfcpp.network import read_architecture
-from d3s_vot.trackers.siamfcpp.published import PUBLISHED
+from d3s_vot.trackers.siamfcpp.published import CONFIGURATIONS
 from d3s_vot.trackers.siamfcpp.weights import COUNTS, check, create
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
 from d3s_vot.weights.foreign import read_foreign_pickle
@@ -20,30 +20,39 @@ from d3s_vot.weights.foreign import read_foreign_pickle
 WRITTEN_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-def convert_published(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], configuration: str | None = None
-) -> Checkpoint:
+def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Checkpoint:
     """Convert a published checkpoint, `siamfcpp-*.pkl`, and save it.
 
     Args:
         source: the published file, in either of torch's file formats; the 32 hexadecimal digits in its name are its
             MD5, which is compared.
-        target: the safetensors file to write.
-        configuration: one of `PUBLISHED` made for these weights; None: the first that was, or the defaults where the
-            weights are in no published configuration.
+        target: the safetensors file to write. Named after one of `CONFIGURATIONS`, such as
+            `SiamFCpp-otb-alexnet.safetensors`, it gets that configuration's rules, otherwise those of the first that
+            was made for the weights.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another network or of other weights than its name says, or
             the target cannot be written.
-        InputError: there is no such configuration, or it is one of another network.
+        InputError: the target is named after a configuration of another network.
     """
-    checkpoint = read_published(source, configuration)
+    stem = as_path(target, "the checkpoint").stem
+    checkpoint = read_published(source, stem if stem in CONFIGURATIONS else None)
     save_checkpoint(target, checkpoint, check)
     return checkpoint
 
 
 def read_published(source: str | os.PathLike[str], configuration: str | None = None) -> Checkpoint:
-    """A published checkpoint; arguments and errors as in `convert_published`."""
+    """A published checkpoint.
+
+    Args:
+        source: the published file.
+        configuration: one of `CONFIGURATIONS` that is made for its weights; None: the first that is, or the defaults where
+            none is.
+
+    Raises:
+        CheckpointError: as for `convert_published`.
+        InputError: there is no such configuration, or it is one of another network.
+    """
     path = as_path(source, "the published file")
     content = read_foreign_pickle(path)
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -56,12 +65,12 @@ def read_published(source: str | os.PathLike[str], configuration: str | None = N
     except CheckpointError as error:
         raise CheckpointError(f"{path} holds the weights of another network ({error}); check the path") from error
     if configuration is None:
-        configuration = next((name for name, entry in PUBLISHED.items() if md5.startswith(entry.digits)), None)
+        configuration = next((name for name, entry in CONFIGURATIONS.items() if md5.startswith(entry.digits)), None)
     provenance = {"source": path.name, "source_md5": md5}
     if configuration is not None:
-        if configuration not in PUBLISHED:
-            raise InputError(f"there is no configuration {configuration!r}; use one of {', '.join(PUBLISHED)}")
-        wanted = PUBLISHED[configuration]
+        if configuration not in CONFIGURATIONS:
+            raise InputError(f"there is no configuration {configuration!r}; use one of {', '.join(CONFIGURATIONS)}")
+        wanted = CONFIGURATIONS[configuration]
         if (trunk, config.with_rules(wanted.config)) != (wanted.trunk, wanted.config):
             raise InputError(f"{path} holds a network on {trunk}, and {configuration} is one of another")
         config, provenance["configuration"] = wanted.config, configuration

@@ -18,7 +18,7 @@ from d3s_vot.model import Model
 from d3s_vot.trackers.siamfcpp import weights
 from d3s_vot.trackers.siamfcpp.config import TEMPLATE_SIZE, SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
-from d3s_vot.trackers.siamfcpp.published import PUBLISHED
+from d3s_vot.trackers.siamfcpp.published import CONFIGURATIONS
 from d3s_vot.trackers.siamfcpp.target import SiamFCppTarget
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import load_exactly
@@ -96,7 +96,7 @@ class SiamFCppModel(Model):
 
     name = weights.TRACKER
     gives_masks = False
-    rules = {name: entry.config for name, entry in PUBLISHED.items()}  # noqa: RUF012 - a mapping that nobody changes
+    rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: SiamFCppConfig
 
     def __init__(self, network: SiamFCppNetwork, trunk: str, config: SiamFCppConfig, device: torch.device) -> None:

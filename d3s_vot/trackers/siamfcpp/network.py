@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.siamfcpp.config import MAX_HEAD_CONVOLUTIONS, STRIDE, SiamFCppConfig
 from d3s_vot.trunks.blocks import ConvNorm
-from d3s_vot.trunks.trunk import _fold_batch_norm
+from d3s_vot.trunks.trunk import fold_batch_norm
 
 
 def create_trunk(name: str) -> nn.Module:
@@ -98,7 +98,7 @@ class SiamFCppNetwork(nn.Module):
     def freeze(self) -> SiamFCppNetwork:
         """Evaluation mode, no gradients, batch norm folded into the convolutions; returns itself."""
         self.eval().requires_grad_(False)
-        _fold_batch_norm(self)
+        fold_batch_norm(self)
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode_template(self, images: Tensor) -> tuple[Tensor, Tensor]:

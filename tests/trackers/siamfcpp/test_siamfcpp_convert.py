@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 from siamfcpp_golden import KINDS, make_network
 
+from d3s_vot import load_tracker
+from d3s_vot.cli import main
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.convert import convert_published, read_published
@@ -111,6 +115,42 @@ def test_a_configuration_belongs_to_its_network(tmp_path):
         read_published(tmp_path / "a.pkl", "SiamFCpp-otb-googlenet")
     with pytest.raises(InputError, match="no configuration"):
         read_published(tmp_path / "a.pkl", "SiamFCpp-otb")
+
+
+def test_the_name_of_the_target_chooses_the_rules(tmp_path):
+    torch.save(state_of("alexnet"), tmp_path / "a.pkl")
+    read = convert_published(tmp_path / "a.pkl", tmp_path / "SiamFCpp-vot-alexnet.safetensors")
+    assert SiamFCppModel.constants(read) == PUBLISHED["SiamFCpp-vot-alexnet"].config
+    with pytest.raises(InputError, match="one of another"):
+        convert_published(tmp_path / "a.pkl", tmp_path / "SiamFCpp-vot-tinyconv.safetensors")
+
+
+def test_the_command_converts_whichever_tracker_it_is(tmp_path, capsys):
+    torch.save(state_of(), tmp_path / "a.pkl", _use_new_zipfile_serialization=False)
+    target = tmp_path / "a.safetensors"
+    assert main(["convert", str(tmp_path / "a.pkl"), str(target)]) == 0
+    assert load_checkpoint(target).tracker == "SiamFCpp"
+    assert main(["convert", str(tmp_path / "a.pkl"), str(target), "--gem-trunk", "b.pth"]) == 2
+    assert "one trunk" in capsys.readouterr().err
+    torch.save({"some.weight": torch.zeros(3)}, tmp_path / "other.pkl")
+    assert main(["convert", str(tmp_path / "other.pkl"), str(target)]) == 2
+
+
+def test_weights_that_are_not_here_are_said_where_to_get():
+    with pytest.raises(
+        CheckpointError, match=r"siamfcpp-googlenet-lasot.*`d3s-vot convert .*SiamFCpp-lasot-googlenet\."
+    ):
+        load_tracker("SiamFCpp-lasot-googlenet")
+    with pytest.raises(CheckpointError, match="no weights 'SiamFCpp-lasot'"):
+        load_tracker("SiamFCpp-lasot")
+
+
+def test_the_registry_has_every_configuration():
+    registry = configparser.ConfigParser()
+    registry.read(Path(__file__).parents[3] / "trackers.ini")
+    assert set(PUBLISHED) < set(registry)
+    for name in PUBLISHED:
+        assert registry[name]["env_D3S_VOT_WEIGHTS"] == registry[name]["label"] == name
 
 
 def test_published_configurations_have_a_file_and_their_rules():

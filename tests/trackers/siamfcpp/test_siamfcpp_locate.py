@@ -7,11 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from d3s_vot.given import Frame, Given
 from siamfcpp_golden import KINDS
 
 from d3s_vot.crops.context import context_crop, context_side
 from d3s_vot.errors import InputError
+from d3s_vot.given import Frame, Given
 from d3s_vot.regions import Box, Polygon
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.locate import (

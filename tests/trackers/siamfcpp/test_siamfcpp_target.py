@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from d3s_vot.given import Frame, Given
 from siamfcpp_golden import follow_state, load, make_network, net_state, relative, run_step
 
 from d3s_vot.compute.arithmetic import exact
+from d3s_vot.given import Frame, Given
 from d3s_vot.images import read_image
 from d3s_vot.regions import Box
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig

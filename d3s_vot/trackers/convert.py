@@ -1,0 +1,42 @@
+"""Published files of every tracker to checkpoints of this package; whose a file is, its names tell."""
+
+from __future__ import annotations
+
+import os
+
+from d3s_vot.errors import InputError
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.foreign import read_foreign_pickle
+
+
+def convert_published(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    gem_trunk_source: str | os.PathLike[str] | None = None,
+) -> Checkpoint:
+    """Convert a published checkpoint of any tracker, and save it; nothing in it is executed.
+
+    Args:
+        source: the published file.
+        target: the safetensors file to write; of SiamFC++ its name chooses among the configurations of the weights.
+        gem_trunk_source: of D3S, see `d3s.convert.convert_published`.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of another network, or the target cannot be written.
+        InputError: the target is named after a configuration of another network, or a second trunk is given for a
+            tracker that has one.
+    """
+    if _is_siamfcpp(read_foreign_pickle(source)):
+        from d3s_vot.trackers.siamfcpp import convert as siamfcpp
+
+        if gem_trunk_source is not None:
+            raise InputError("SiamFC++ has one trunk, which its file holds; leave out the file of another")
+        return siamfcpp.convert_published(source, target)
+    from d3s_vot.trackers.d3s import convert as d3s
+
+    return d3s.convert_published(source, target, gem_trunk_source)
+
+
+def _is_siamfcpp(content: object) -> bool:
+    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    return isinstance(state, dict) and any(isinstance(name, str) and name.startswith("basemodel.") for name in state)
