@@ -162,6 +162,7 @@ class SiamFCppModel(Model):
         """n x 3 x S x S float32 on the device, 0..255."""
         return image_tensor(np.stack(crops), self.device).float()
 
+    @stage("template")
     def encode(self, crops: Sequence[Image]) -> list[Tensor]:
         """Templates of crops (127 x 127 x 3 RGB): kernels for classes and boxes, 1 x 2 C x k x k each."""
         size = CHUNK[self.device.type]
@@ -170,6 +171,7 @@ class SiamFCppModel(Model):
             found.extend(self.networks["template"](self._upload(crops[start : start + size])).split(1))
         return found
 
+    @stage("network")
     def look(self, glances: Sequence[Glance]) -> list[Maps]:
         """The maps of search crops, each against its templates."""
         size = CHUNK[self.device.type]
