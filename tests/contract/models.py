@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ncc
+from siamfcpp_golden import random_checkpoint
 
 from d3s_vot.trackers.names import NAMES
 from d3s_vot.weights.checkpoint import Checkpoint
@@ -17,6 +18,8 @@ def checkpoint_of(name: str) -> Checkpoint:
     match name:
         case "D3S":
             return load_checkpoint(find_weights("D3S"))
+        case "SiamFCpp":
+            return random_checkpoint("tinyconv", memory_size=3, memory_step=2)
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")

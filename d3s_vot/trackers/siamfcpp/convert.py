@@ -46,8 +46,8 @@ def read_published(source: str | os.PathLike[str], configuration: str | None = N
 
     Args:
         source: the published file.
-        configuration: one of `CONFIGURATIONS` that is made for its weights; None: the first that is, or the defaults where
-            none is.
+        configuration: one of `CONFIGURATIONS` that is made for its weights; None: the first that is, or the
+            defaults where none is.
 
     Raises:
         CheckpointError: as for `convert_published`.

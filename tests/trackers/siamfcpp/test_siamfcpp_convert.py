@@ -14,11 +14,12 @@ from siamfcpp_golden import KINDS, make_network
 from d3s_vot import load_tracker
 from d3s_vot.cli import main
 from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.trackers.names import by_name
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.convert import convert_published, read_published
 from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
-from d3s_vot.trackers.siamfcpp.published import FILES, PUBLISHED
+from d3s_vot.trackers.siamfcpp.published import CONFIGURATIONS, FILES, PUBLISHED
 from d3s_vot.zoo import load_checkpoint
 
 
@@ -109,7 +110,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_a_configuration_belongs_to_its_network(tmp_path):
     torch.save(state_of("alexnet"), tmp_path / "a.pkl")
     read = read_published(tmp_path / "a.pkl", "SiamFCpp-otb-alexnet")
-    assert SiamFCppModel.constants(read) == PUBLISHED["SiamFCpp-otb-alexnet"].config
+    assert SiamFCppModel.constants(read) == CONFIGURATIONS["SiamFCpp-otb-alexnet"].config
     assert read.provenance["configuration"] == "SiamFCpp-otb-alexnet"
     with pytest.raises(InputError, match="alexnet"):
         read_published(tmp_path / "a.pkl", "SiamFCpp-otb-googlenet")
@@ -120,7 +121,7 @@ def test_a_configuration_belongs_to_its_network(tmp_path):
 def test_the_name_of_the_target_chooses_the_rules(tmp_path):
     torch.save(state_of("alexnet"), tmp_path / "a.pkl")
     read = convert_published(tmp_path / "a.pkl", tmp_path / "SiamFCpp-vot-alexnet.safetensors")
-    assert SiamFCppModel.constants(read) == PUBLISHED["SiamFCpp-vot-alexnet"].config
+    assert SiamFCppModel.constants(read) == CONFIGURATIONS["SiamFCpp-vot-alexnet"].config
     with pytest.raises(InputError, match="one of another"):
         convert_published(tmp_path / "a.pkl", tmp_path / "SiamFCpp-vot-tinyconv.safetensors")
 
@@ -136,7 +137,8 @@ def test_the_command_converts_whichever_tracker_it_is(tmp_path, capsys):
     assert main(["convert", str(tmp_path / "other.pkl"), str(target)]) == 2
 
 
-def test_weights_that_are_not_here_are_said_where_to_get():
+def test_weights_that_are_not_here_are_said_where_to_get(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(
         CheckpointError, match=r"siamfcpp-googlenet-lasot.*`d3s-vot convert .*SiamFCpp-lasot-googlenet\."
     ):
@@ -145,26 +147,42 @@ def test_weights_that_are_not_here_are_said_where_to_get():
         load_tracker("SiamFCpp-lasot")
 
 
+def test_converted_weights_are_found_by_their_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(state_of(), tmp_path / "a.pkl")
+    convert_published(tmp_path / "a.pkl", "SiamFCpp-vot-tinyconv-multi_temp.safetensors")
+    tracker = load_tracker("SiamFCpp-vot-tinyconv-multi_temp", "cpu")
+    assert tracker.config == CONFIGURATIONS["SiamFCpp-vot-tinyconv-multi_temp"].config
+
+
+def test_every_configuration_is_published():
+    assert [one.name for one in PUBLISHED] == list(CONFIGURATIONS)
+    one = by_name("SiamFCpp-vot-googlenet")
+    assert one.results == {"VOT2018": "A .581, R .169, EAO .428"}
+    assert one.convert == f"d3s-vot convert {one.file} SiamFCpp-vot-googlenet.safetensors"
+    assert not one.gives_masks
+
+
 def test_the_registry_has_every_configuration():
     registry = configparser.ConfigParser()
     registry.read(Path(__file__).parents[3] / "trackers.ini")
-    assert set(PUBLISHED) < set(registry)
-    for name in PUBLISHED:
-        assert registry[name]["env_D3S_VOT_WEIGHTS"] == registry[name]["label"] == name
+    assert set(CONFIGURATIONS) < set(registry)
+    for name in CONFIGURATIONS:
+        assert registry[name]["env_D3S_VOT_TRACKER"] == registry[name]["label"] == name
 
 
 def test_published_configurations_have_a_file_and_their_rules():
-    assert {entry.digits for entry in PUBLISHED.values()} == set(FILES)
+    assert {entry.digits for entry in CONFIGURATIONS.values()} == set(FILES)
     for digits, (name, trunk) in FILES.items():
         assert name.rpartition("_")[2][:6] == digits and len(name.rpartition("_")[2]) == 36
         assert f"siamfcpp-{trunk}" in name or digits == "d63a5e"
-    multi = PUBLISHED["SiamFCpp-vot-googlenet-multi_temp"].config
+    multi = CONFIGURATIONS["SiamFCpp-vot-googlenet-multi_temp"].config
     assert (multi.memory_step, multi.memory_size, multi.memory_weight) == (5, 4, 0.4)
     assert (multi.size_rate, multi.window_influence, multi.penalty) == (0.52, 0.21, 0.04)
-    assert PUBLISHED["SiamFCpp-lasot-googlenet-399"].config.score_size == 31
-    assert PUBLISHED["SiamFCpp-googlenet_bn"].config.head_batch_norm
-    assert PUBLISHED["SiamFCpp-vot-googlenet"].figures["VOT2018"]["EAO"] == 0.428
-    assert len(PUBLISHED) == 23
+    assert CONFIGURATIONS["SiamFCpp-lasot-googlenet-399"].config.score_size == 31
+    assert CONFIGURATIONS["SiamFCpp-googlenet_bn"].config.head_batch_norm
+    assert CONFIGURATIONS["SiamFCpp-vot-googlenet"].figures["VOT2018"]["EAO"] == 0.428
+    assert len(CONFIGURATIONS) == 23
 
 
 @pytest.mark.parametrize(

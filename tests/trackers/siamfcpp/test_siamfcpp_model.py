@@ -14,7 +14,7 @@ from d3s_vot import Box, InputError, Polygon, load_tracker
 from d3s_vot.errors import CheckpointError
 from d3s_vot.together import track_together
 from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
-from d3s_vot.trackers.siamfcpp.published import PUBLISHED
+from d3s_vot.trackers.siamfcpp.published import CONFIGURATIONS
 from d3s_vot.zoo import configuration, load_checkpoint, save_checkpoint
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (180, 240, 3), np.uint8)
@@ -155,7 +155,7 @@ def test_rules_change_all_but_the_heads(weights):
     assert (chosen.head_convolutions, chosen.head_batch_norm) == (3, 1)
     with pytest.raises(InputError, match="no rules"):
         configuration(checkpoint, "much")
-    assert set(SiamFCppModel.rules) == set(PUBLISHED)
+    assert set(SiamFCppModel.rules) == set(CONFIGURATIONS)
 
 
 @pytest.mark.parametrize(
