@@ -24,6 +24,7 @@ from d3s_vot.errors import D3SError
 from d3s_vot.interrupts import interruptible
 from d3s_vot.locks import locked
 from d3s_vot.trackers.d3s.model import D3SModel
+from d3s_vot.trackers.siamfcpp.config import HEAD_CONVOLUTIONS
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint
@@ -37,6 +38,7 @@ from train.loop import Trainer
 from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
 from train.tasks.d3s import Segmentation
+from train.tasks.names import DEFAULT, NAMES, task
 from train.validation import Validation, write_sheet
 
 CACHE = Path("~/.cache/d3s_vot/train")
@@ -70,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trainer = Trainer(
                 config, items, weights, options.output, device, schedule=options.schedule, start=start,
                 trunk_weights=options.trunk_weights, group=group, tensorboard=options.tensorboard,
+                make=task(options.tracker),
             )  # fmt: skip
             setting_up = False
             with contextlib.ExitStack() as stack:
@@ -113,6 +116,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help="begin with these weights (a file, or D3S) in place of random ones")  # fmt: skip
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
+    parser.add_argument("--tracker", choices=NAMES, default=DEFAULT,
+                        help=f"what is trained, SiamFCpp by the schedule siamfcpp; default {DEFAULT}")  # fmt: skip
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",
                         help="the settings of the run that no option gives; default quick")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")
@@ -124,7 +129,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     of_schedule = parser.add_argument_group("settings", "by default those of the schedule")
     of_schedule.add_argument("--augmentation", choices=sorted(AUGMENTATIONS), help="how pairs are made")
-    of_schedule.add_argument("--trunk", choices=sorted(CHANNELS), help="network for the features")
+    of_schedule.add_argument("--trunk", choices=sorted({*CHANNELS, *HEAD_CONVOLUTIONS}), help="features' network")
     of_schedule.add_argument("--tune-trunk", type=int, choices=range(5), nargs="?", const=4, dest="tuned_stages",
                              metavar="N", help="train the trunk too, or the last N of its four stages")  # fmt: skip
     of_schedule.add_argument("--width", type=_at_least(1), metavar="N",

@@ -88,7 +88,7 @@ class PairConfig:
 
     def plain(self) -> PairConfig:
         """For validation: the published pairs, always with the object's own mask."""
-        return dataclasses.replace(self.published(self.size), box_on_itself=0.0)
+        return dataclasses.replace(self.published(self.size), area_scale=self.area_scale, box_on_itself=0.0)
 
 
 def _between(one: Any, other: Any, share: float) -> Any:
@@ -165,5 +165,12 @@ SCHEDULES: dict[str, TrainConfig] = {
         iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=4e-3, warmup=100, decay="cosine",
         weight_decay=1e-4, dice=1.0, gain=2.0, prior=2.5, ema=0.99,
         rules="calibrated", pairs=PairConfig.mild(),
+    ),
+    # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
+    # template is the middle of its crop, where the target has to be.
+    "siamfcpp": TrainConfig(
+        trunk="lite0", tuned_stages=4, iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=1e-3,
+        warmup=200, decay="cosine", weight_decay=1e-4, ema=0.99,
+        pairs=dataclasses.replace(PairConfig.mild(303), area_scale=2 * 303 / 127, part=0.0, region=0.0),
     ),
 }  # fmt: skip

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -9,11 +13,14 @@ import torch
 from train_data import draw_stills, find
 
 from d3s_vot import Box, load_tracker
+from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.siamfcpp.config import SiamFCppConfig
-from d3s_vot.zoo import save_checkpoint
-from train.config import LightConfig
+from d3s_vot.zoo import load_model, save_checkpoint
+from train.config import SCHEDULES, LightConfig, TrainConfig
 from train.data.items import read_image
-from train.tasks.siamfcpp import DenseBoxes
+from train.loop import WEIGHTS, Trainer
+from train.tasks.names import task
+from train.tasks.siamfcpp import DenseBoxes, mask_boxes
 from train.tasks.siamfcpp_pairs import BoxPairConfig, BoxPairs, collate
 
 PLAIN = BoxPairConfig(light=LightConfig(*[0.0] * 10), absent=0.0, flip=0.0)
@@ -82,17 +89,17 @@ def test_mirrored_pairs_have_mirrored_boxes(items):
 def test_the_task_learns_and_its_weights_track(items, trunk, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        task = DenseBoxes(trunk, SiamFCppConfig.of_trunk(trunk)).train()
+        learner = DenseBoxes(trunk, SiamFCppConfig.of_trunk(trunk)).train()
     dataset = pairs_of(items, PLAIN)
     batch = collate([dataset[number] for number in range(4)])
-    groups = task.parameter_groups()
-    assert sum(len(group["params"]) for group in groups) == len(list(task.network.parameters()))
+    groups = learner.parameter_groups(TrainConfig())
+    assert sum(len(group["params"]) for group in groups) == len(list(learner.network.parameters()))
     for group in groups:
         group["lr"] = 2e-3 * group["share"]
     optimiser = torch.optim.Adam(groups)
     history = []
     for _ in range(8):
-        loss = task.loss(batch)
+        loss = learner.loss(batch)
         assert loss.shape == (4,) and loss.isfinite().all()
         optimiser.zero_grad()
         loss.mean().backward()
@@ -100,9 +107,9 @@ def test_the_task_learns_and_its_weights_track(items, trunk, tmp_path):
         history.append(loss.mean().item())
     assert history[-1] < 0.8 * history[0]
     with torch.no_grad():
-        overlaps = task.eval().overlaps(batch)
+        overlaps = learner.eval().overlaps(batch)
     assert overlaps.shape == (4,) and (overlaps >= 0).all() and (overlaps <= 1).all()
-    save_checkpoint(tmp_path / "a.safetensors", task.checkpoint({"data": "ellipses"}))
+    save_checkpoint(tmp_path / "a.safetensors", learner.checkpoint({"data": "ellipses"}, "published"))
     tracker = load_tracker(tmp_path / "a.safetensors", "cpu")
     image = read_image(items[0].image)
     tracker.initialize(image, Box(*items[0].box))
@@ -111,10 +118,62 @@ def test_the_task_learns_and_its_weights_track(items, trunk, tmp_path):
 
 
 def test_a_frozen_trunk_does_not_learn():
-    task = DenseBoxes("lite0", SiamFCppConfig.of_trunk("lite0"), tuned=False)
-    learning = {id(p) for group in task.parameter_groups() for p in group["params"]}
-    trunk = task.network.basemodel.trunk
+    learner = DenseBoxes("lite0", SiamFCppConfig.of_trunk("lite0"), tuned=False)
+    learning = {id(p) for group in learner.parameter_groups(TrainConfig()) for p in group["params"]}
+    trunk = learner.network.basemodel.trunk
     assert not any(id(p) in learning for p in trunk.parameters())
-    assert all(id(p) in learning for p in task.network.basemodel.channel_reduce.parameters())
-    assert not any(module.training for module in task.train().network.basemodel.trunk.modules())
-    assert task.network.head.training
+    assert all(id(p) in learning for p in learner.network.basemodel.channel_reduce.parameters())
+    assert not any(module.training for module in learner.train().network.basemodel.trunk.modules())
+    assert learner.network.head.training
+
+
+def test_boxes_around_masks():
+    masks = torch.zeros(2, 20, 20, dtype=torch.bool)
+    masks[0, 3:8, 5:17] = True
+    boxes, shown = mask_boxes(masks)
+    assert boxes[0].tolist() == [5, 3, 16, 7]
+    assert shown.tolist() == [True, False]
+
+
+def test_the_loop_trains_it_on_masks(items, tmp_path):
+    """By the command's own schedule, for a few steps; the weights that come out are loaded and track."""
+    config = dataclasses.replace(SCHEDULES["siamfcpp"].shortened(6), trunk="tinyconv", batch=4, validation_pairs=4)
+    config = dataclasses.replace(config, workers=0, log_every=3, epoch=3)
+    trainer = Trainer(config, items, {"stills": 1.0}, tmp_path / "run", torch.device("cpu"), make=task("SiamFCpp"))
+    trainer.run()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert len(rows) == 2 and all(math.isfinite(float(row["loss"])) for row in rows)
+    model = load_model(tmp_path / "run" / WEIGHTS, "cpu")
+    assert (model.name, model.architecture, model.config.search_size) == ("SiamFCpp", "tinyconv", 303)
+
+
+def test_a_rendered_batch_is_learnt(items, tmp_path):
+    config = dataclasses.replace(SCHEDULES["siamfcpp"].shortened(6), trunk="tinyconv", batch=4, validation_pairs=4)
+    config = dataclasses.replace(config, workers=0)
+    trainer = Trainer(config, items, {"stills": 1.0}, tmp_path / "run", torch.device("cpu"), make=task("SiamFCpp"))
+    (batch,) = trainer.feed.batches(trainer.data, [range(4)])
+    placed = trainer.feed.place(batch)
+    learner = trainer.task.train()
+    optimiser = torch.optim.Adam(learner.parameters(), 2e-3)
+    history = []
+    for _ in range(10):
+        loss = learner.loss(placed).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        history.append(loss.item())
+    assert history[-1] < 0.8 * history[0]
+    masks = learner.eval().masks(placed)
+    assert masks.shape == placed["mask"][:, 0].shape and masks.dtype == torch.bool
+    assert masks.flatten(1).any(dim=1).all()
+
+
+def test_what_cannot_be_trained_is_said(tmp_path):
+    config = SCHEDULES["siamfcpp"]
+    with pytest.raises(CheckpointError, match="no trunk 'resnet50'"):
+        DenseBoxes.create(dataclasses.replace(config, trunk="resnet50"), torch.device("cpu"), None, 1)
+    start = DenseBoxes("tinyconv", SiamFCppConfig()).checkpoint({}, "published")
+    with pytest.raises(CheckpointError, match="start from"):
+        DenseBoxes.create(config, torch.device("cpu"), None, 1, start)
+    begun = DenseBoxes.create(dataclasses.replace(config, trunk="tinyconv"), torch.device("cpu"), None, 1, start)
+    assert torch.equal(begun.network.c_x.conv.weight, start.tensors["c_x.conv.weight"])

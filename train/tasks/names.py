@@ -6,6 +6,7 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
+NAMES = (DEFAULT, "SiamFCpp")
 
 
 def task(tracker: str = DEFAULT) -> MakeTask:
@@ -19,4 +20,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.d3s import Segmentation
 
             return Segmentation.create
-    raise DataError(f"there is no training of {tracker[:40]!r}; choose {DEFAULT}")
+        case "SiamFCpp":
+            from train.tasks.siamfcpp import DenseBoxes
+
+            return DenseBoxes.create
+    raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")
