@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class Compiled(nn.Module):
 
     Args:
         name: of the module, for the stopwatch.
-        module: a function of tensors, to one tensor.
+        module: a function of tensors, to one tensor or a tuple of several.
         examples: its inputs, of as many items (their first dimension) as are fast at once; that many go through
             together, and what is left over one by one.
 
@@ -38,19 +39,20 @@ class Compiled(nn.Module):
             self._single = _Network(module, tuple(example[:1] for example in examples))
         self._run = stage(name)(self._chunks)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self._run(*inputs)
+    def forward(self, *inputs: Tensor) -> Any:
+        outputs = self._run(*inputs)
+        return outputs if len(outputs) > 1 else outputs[0]
 
-    def _chunks(self, *inputs: Tensor) -> Tensor:
+    def _chunks(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if len(inputs[0]) == self._at_once:
             return self._whole(*inputs)
-        found: list[Tensor] = []
+        found: list[tuple[Tensor, ...]] = []
         for chunk in zip(*(each.split(self._at_once) for each in inputs), strict=True):
             if len(chunk[0]) == self._at_once:
                 found.append(self._whole(*chunk))
             else:
                 found.extend(self._single(*one) for one in zip(*(each.split(1) for each in chunk), strict=True))
-        return torch.cat(found)
+        return tuple(map(torch.cat, zip(*found, strict=True)))
 
 
 class _Network:
@@ -78,13 +80,14 @@ class _Network:
                 ) from error
         self._own = threading.local()  # a request serves one thread at a time
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         request = getattr(self._own, "request", None)
         if request is None:
             with _signal_stack_kept():
                 request = self._own.request = self._network.create_infer_request()
-        # A copy: the next call writes over the request's output.
-        return torch.from_numpy(request.infer([x.numpy() for x in inputs], share_inputs=True)[0].copy())
+        outputs = request.infer([x.numpy() for x in inputs], share_inputs=True)
+        # Copies: the next call writes over the request's outputs.
+        return tuple(torch.from_numpy(outputs[place].copy()) for place in range(len(outputs)))
 
 
 class _SignalStack(ctypes.Structure):

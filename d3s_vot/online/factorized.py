@@ -27,6 +27,7 @@ class GEM:
 
     Attributes:
         projection: P, channels x C; fixed after the first frame.
+        taps: f, channels x taps; replaced by every update, never changed in place.
         sample_weights: a weight for each slot of the memory, on the CPU; sum 1, empty slots 0.
     """
 
@@ -57,7 +58,7 @@ class GEM:
         with torch.no_grad():
             samples = Samples.of(features)
             self.projection = _principal_components(samples.channels.flatten(1), config.projection_channels)
-            self._taps = features.new_zeros(config.projection_channels, config.filter_size**2)
+            self.taps = features.new_zeros(config.projection_channels, config.filter_size**2)
             self._fit(samples)
             self._memory = Samples.empty(config.projection_channels, config.memory_size, features)
             self._memory.write(slice(n), torch.tensordot(self.projection, samples.channels, dims=1))
@@ -66,14 +67,20 @@ class GEM:
     def filter(self) -> Tensor:
         """f as `torch.nn.functional.conv2d` takes it: 1 x channels x 4 x 4."""
         side = self._config.filter_size
-        return self._taps.view(1, -1, side, side).flip(2, 3)
+        return self.taps.view(1, -1, side, side).flip(2, 3)
 
     @stage("GEM")
     @torch.no_grad()
-    def score(self, features: Tensor) -> Tensor:
-        """Raw response f * (P x) to the features (1 x C x 16 x 16) of a search patch: 16 x 16."""
+    def score(self, features: Tensor, taps: Tensor | None = None) -> Tensor:
+        """Raw response f * (P x) to the features (1 x C x 16 x 16) of a search patch: 16 x 16.
+
+        Args:
+            features: of the patch.
+            taps: an earlier filter of this model, as `taps` was then; None: the present one.
+        """
         projected = torch.tensordot(features, self.projection, dims=([1], [1]))  # 1 x h x w x channels
-        return correlate(self._taps.T, Samples(projected.movedim(3, 0), projected))[0]  # h x w
+        kernel = (self.taps if taps is None else taps).T  # taps x channels
+        return correlate(kernel, Samples(projected.movedim(3, 0), projected))[0]  # h x w
 
     @stage("GEM")
     @torch.no_grad()
@@ -100,34 +107,34 @@ class GEM:
         config = self._config
         problem = self._linearize(self._memory.first(self._filled))
         step = conjugate_gradient(
-            *problem.normal_equations(self._taps.flatten(), config.filter_regularization),
+            *problem.normal_equations(self.taps.flatten(), config.filter_regularization),
             config.update_cg_iterations if iterations is None else iterations,
             polak_ribiere=True,
         )
-        self._taps = self._taps + step.view_as(self._taps)
+        self.taps = self.taps + step.view_as(self.taps)
 
     def _fit(self, samples: Samples) -> None:
         """Gauss-Newton over filter and projection on the first frame's samples."""
         config = self._config
-        split = self._taps.numel()  # where the projection's parameters begin
+        split = self.taps.numel()  # where the projection's parameters begin
         regularization = self.projection.new_empty(split + self.projection.numel())
         regularization[:split] = config.filter_regularization
         regularization[split:] = config.projection_regularization
         for _ in range(config.gauss_newton_steps):
-            parameters = torch.cat([self._taps.flatten(), self.projection.flatten()])
+            parameters = torch.cat([self.taps.flatten(), self.projection.flatten()])
             parameters = parameters + conjugate_gradient(
                 *self._linearize(samples, self.projection).normal_equations(parameters, regularization),
                 config.gauss_newton_cg_iterations,
                 preconditioner=regularization,
             )
-            self._taps = parameters[:split].view_as(self._taps)
+            self.taps = parameters[:split].view_as(self.taps)
             self.projection = parameters[split:].view_as(self.projection)
 
     def _linearize(self, samples: Samples, projection: Tensor | None = None) -> Linearization:
         """The loss of the filled slots about the present filter, and projection where it is to move."""
         weights = self.sample_weights[: self._filled].to(self._labels.device)
         labels = self._labels[: self._filled]
-        return Linearization(self._config, samples, labels, weights, self._taps, projection)
+        return Linearization(self._config, samples, labels, weights, self.taps, projection)
 
 
 def _principal_components(samples: Tensor, count: int) -> Tensor:

@@ -85,6 +85,21 @@ def localize(
     return Localization((chosen[0] * target_scale, chosen[1] * target_scale), score_1, flag)
 
 
+@stage("GEM")
+def peak(score: Tensor, target_scale: float, size: int = 256) -> tuple[float, tuple[float, float]]:
+    """The maximum of a response wherever it lies, and where: (dy, dx) from the patch's middle, pixels of the image.
+
+    Args:
+        score: raw response of `GEM.score`, 16 x 16.
+        target_scale: pixels of the image per pixel of the search patch.
+        size: of the search patch, pixels.
+    """
+    best, place = torch.fft.fftshift(upsample_score(score, size)).flatten().max(dim=0)
+    value, index = torch.stack([best, place.to(best)]).tolist()
+    dy, dx = int(index) // size - size // 2, int(index) % size - size // 2
+    return value, (dy * target_scale, dx * target_scale)
+
+
 class ScoreHistory:
     """The scores of the frames that were trusted, against which the next one is judged.
 

@@ -70,6 +70,18 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
     calibration_max_ratio: float = constant(1.5, 1, 10)  # of a side
     calibration_max_shift: float = constant(0.25, 0, 10)  # of a side
 
+    # Judgement and search (ours; see judged.py). A quality is the overlap to be expected, 0..1.
+    judgement: int = constant(0, 0, 1)  # 1: the weights' head judges every frame; 0: published
+    quality_learn: float = constant(0.4, 0, 1)  # from here GEM learns, and position and size count as trusted
+    quality_visible: float = constant(0.4, 0, 1)  # from here the target is said to be there
+    quality_size: float = constant(0.5, 0, 1)  # from here the size may follow
+    quality_lost: float = constant(0.25, 0, 1)  # below, the target is missed
+    quality_found: float = constant(0.55, 0, 1)  # from here it is found again
+    size_agreement: float = constant(0.25, 0, 10)  # log: mask and head see one size; apart, half of each counts
+    size_change_lost: float = constant(0.4, 0, 10)  # log: of the size when it is found again, at most
+    lost_after: int = constant(3, 1, 10**6)  # frames without the target, then it is searched for
+    search_places: int = constant(3, 1, 1000)  # patches that a frame of the search looks at
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, unit in (("gem_patch_size", 2 * self.gem_stride), ("segm_crop_size", 16), ("filter_size", 2)):
@@ -88,6 +100,11 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
         """Boxes corrected by half of what the first mask's box differs from the given one; for the shipped weights."""
         return cls(box_calibration=0.5)
 
+    @classmethod
+    def judged(cls) -> D3SConfig:
+        """Calibrated, with a head that judges every frame and a search for what was lost; for the shipped weights."""
+        return cls(box_calibration=0.5, judgement=1)
+
     @property
     def gem_feature_size(self) -> int:
         """Side of the feature map of a search patch."""
@@ -95,4 +112,4 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
 
 
 # Rules by name; those of a checkpoint are in its metadata.
-RULES = {"published": D3SConfig.published(), "calibrated": D3SConfig.calibrated()}
+RULES = {"published": D3SConfig.published(), "calibrated": D3SConfig.calibrated(), "judged": D3SConfig.judged()}

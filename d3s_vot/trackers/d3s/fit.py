@@ -34,6 +34,13 @@ def largest_contour(mask: NDArray[Any]) -> NDArray[np.int32] | None:
 
 
 @stage("fit")
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest component of a mask (H x W), with its holes."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(_as_uint8(mask), connectivity=8)
+    return labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else np.zeros_like(mask)
+
+
+@stage("fit")
 def min_area_corners(contour: NDArray[np.int32]) -> Corners:
     """R0: the 4 x 2 corners of the minimum-area rectangle of an N x 1 x 2 contour."""
     return cv2.boxPoints(cv2.minAreaRect(contour)).astype(np.float64)

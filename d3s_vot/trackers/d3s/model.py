@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -14,15 +16,19 @@ from d3s_vot.compute.timing import stage
 from d3s_vot.crops.squares import Image, image_tensor
 from d3s_vot.errors import CheckpointError
 from d3s_vot.given import Frame, Given
+from d3s_vot.heads.judgement import JudgementHead, Verdict
 from d3s_vot.model import Model
+from d3s_vot.online.evidence import Evidence
 from d3s_vot.online.features import normalize_features
 from d3s_vot.trackers.d3s import weights
 from d3s_vot.trackers.d3s.config import RULES, D3SConfig
+from d3s_vot.trackers.d3s.judged import JudgedTarget
 from d3s_vot.trackers.d3s.network import Features, SegmentationNetwork, Template, location_channel
 from d3s_vot.trackers.d3s.target import D3STarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import CHANNELS, PACKAGED, Trunk
 from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.fitting import load_exactly
 
 # Patches at once through the trunk. On a CPU a few keep the activations in its cache, and below the size from which
 # the C library asks the system for fresh memory each time: half the time of nine, three quarters of that of one.
@@ -72,6 +78,38 @@ class Segmentation(nn.Module):
         return torch.softmax(logits.float(), dim=1)[:, 0]
 
 
+class Inspection(Segmentation):
+    """As `Segmentation`, with what a judgement needs besides.
+
+    The answers are the probability; unit vectors of the trunk's features at stride 16, n x C x cells; and the
+    network's similarities of every cell to target and background, n x 2 x S/16 x S/16.
+    """
+
+    def forward(self, crops: Tensor, vectors: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        features = self.features(crops)
+        network = self.network
+        similarities = network.similarity(network.embed(features), Template(vectors, target))
+        location = self.location.expand(target.shape[0], -1, -1, -1)  # n x 1 x S x S
+        logits = network.decode(features, *similarities, location)  # n x 2 x S x S
+        cells = F.normalize(features[16].float(), dim=1).flatten(2)  # n x C x cells
+        return torch.softmax(logits.float(), dim=1)[:, 0], cells, torch.stack(similarities, dim=1).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the networks see in a crop.
+
+    Attributes:
+        probability: S x S of the target, 0..1.
+        vectors: C x cells, unit vectors.
+        similarities: 2 x S/16 x S/16, to target and background.
+    """
+
+    probability: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    similarities: NDArray[np.float32]
+
+
 class D3SModel(Model):
     """Networks without state; every method is a function of its arguments.
 
@@ -81,6 +119,7 @@ class D3SModel(Model):
         gem_trunk: features for localisation; often the same object.
         config: constants that belong to the weights.
         device: where the networks run.
+        head: that judges every frame, where the constants ask for it.
     """
 
     name = "D3S"
@@ -95,6 +134,7 @@ class D3SModel(Model):
         gem_trunk: Trunk,
         config: D3SConfig,
         device: torch.device,
+        head: JudgementHead | None = None,
     ) -> None:
         self.device, self.config, self.architecture = device, config, trunk.name
         self.network = network.to(device).eval().requires_grad_(False)
@@ -102,10 +142,12 @@ class D3SModel(Model):
         self.gem_trunk = self.trunk if gem_trunk is trunk else gem_trunk.to(device)
         size = config.segm_crop_size
         middle = torch.full((1, 2), size / 2, dtype=torch.float32, device=device)
-        self._segmentation = Segmentation(self.trunk, self.network, location_channel(middle, size)).eval()
+        self.head = None if head is None else head.to(device).eval().requires_grad_(False)
+        kind, segmentation = (Inspection, "inspection") if config.judgement else (Segmentation, "segmentation")
+        self._segmentation = kind(self.trunk, self.network, location_channel(middle, size)).eval()
         self.networks: dict[str, nn.Module] = {
             "localization": Localization(self.gem_trunk).eval(),
-            "segmentation": self._segmentation,
+            segmentation: self._segmentation,
         }
 
     @classmethod
@@ -144,7 +186,13 @@ class D3SModel(Model):
             raise CheckpointError(
                 f"the weights do not fit the segmentation network of {name}; they are of another network"
             ) from error
-        return cls(network, segm_trunk, gem_trunk, config, device)
+        head = None
+        if config.judgement:
+            if "judgement" not in parts:
+                raise CheckpointError("the weights have no head that judges; choose other rules than judged")
+            head = JudgementHead()
+            load_exactly(head, parts["judgement"], "the head that judges")
+        return cls(network, segm_trunk, gem_trunk, config, device, head)
 
     def examples(self) -> dict[str, tuple[Tensor, ...]]:
         """See `Model.examples`."""
@@ -153,11 +201,12 @@ class D3SModel(Model):
         patches = torch.zeros(TRUNK_CHUNK["cpu"], 3, side, side, dtype=torch.float32, device=self.device)
         crop = torch.zeros(1, c.segm_crop_size, c.segm_crop_size, 3, dtype=torch.uint8, device=self.device)
         template = self.encode_template(self.features(crop[0].cpu().numpy()), np.zeros(crop.shape[1:3]))
-        return {"localization": (patches,), "segmentation": (crop, *template)}
+        _, segmentation = self.networks
+        return {"localization": (patches,), segmentation: (crop, *template)}
 
     def begin(self, frame: Frame, given: Given) -> D3STarget:
         """See `Model.begin`."""
-        return D3STarget(self, frame, given)
+        return JudgedTarget(self, frame, given) if self.head else D3STarget(self, frame, given)
 
     # What the targets of a frame share.
 
@@ -185,6 +234,23 @@ class D3SModel(Model):
             template = map(torch.cat, zip(*templates, strict=True))
             found.extend(self.networks["segmentation"](self._upload(crops), *template).cpu().numpy())
         return found
+
+    def inspect(self, items: Sequence[tuple[Image, Template]]) -> list[Seen]:
+        """As `segment`, with what a judgement needs besides; of a model whose constants ask for judgement."""
+        size = NETWORK_CHUNK[self.device.type]
+        found: list[Seen] = []
+        for start in range(0, len(items), size):
+            crops, templates = zip(*items[start : start + size], strict=True)
+            template = map(torch.cat, zip(*templates, strict=True))
+            outputs = self.networks["inspection"](self._upload(crops), *template)
+            found.extend(Seen(*one) for one in zip(*(each.cpu().numpy() for each in outputs), strict=True))
+        return found
+
+    @stage("judgement")
+    def judge(self, evidence: Evidence) -> Verdict:
+        """What the head says of a crop; of a model whose constants ask for judgement."""
+        assert self.head is not None  # its targets have it
+        return self.head.judge(evidence)
 
     # The first frame, in float32 under every preset.
 

@@ -219,6 +219,12 @@ class D3STarget(Target):
             self.position_yx = judgement.moved_yx
         else:
             self._follow_mask(segmentation, judgement)
+        return self._answer(segmentation, judgement.confidence, judgement.visible, sight.found.flag)
+
+    def _answer(
+        self, segmentation: Segmentation | None, confidence: float, visible: bool, flag: Flag
+    ) -> Prediction:
+        """The answer for a frame, from its mask or the state."""
         shape: Box | Polygon
         if segmentation is not None and segmentation.corners is not None:
             if self._form is Form.BOX:
@@ -232,12 +238,12 @@ class D3STarget(Target):
             shape = Box.from_center(self.position_yx[1], self.position_yx[0], w, h)
         return Prediction(
             shape,
-            confidence=judgement.confidence,
-            visible=judgement.visible,
+            confidence=confidence,
+            visible=visible,
             image_size=self._image_hw,
             patch=None if segmentation is None else segmentation.patch,
             as_mask=self._form is Form.MASK,
-            flag=sight.found.flag,
+            flag=flag,
         )
 
     def _follow_mask(self, mask: Segmentation, judgement: Judgement) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.heads.judgement import JudgementHead
 from d3s_vot.online.augment import FIRST_FRAME_SAMPLES
 from d3s_vot.trackers.d3s.config import D3SConfig
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
@@ -18,6 +19,7 @@ from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import check_shapes
 
 HEAD, TRUNK, GEM_TRUNK = "segm_predictor.", "feature_extractor.", "gem_extractor."
+JUDGEMENT = "judgement."
 
 
 def create(
@@ -31,8 +33,9 @@ def create(
     """A checkpoint of new weights.
 
     Args:
-        tensors: `segm_predictor.*` always; `feature_extractor.*` where the segmentation trunk is carried;
-            `gem_extractor.*` where a separate GEM trunk is.
+        tensors: `segm_predictor.*` always; `judgement.*` where there is a head that judges every frame;
+            `feature_extractor.*` where the segmentation trunk is carried; `gem_extractor.*` where a separate GEM trunk
+            is.
         trunk: name of the segmentation trunk, one of `trunks.trunk.CHANNELS`.
         provenance: where the weights come from.
         gem_trunk: name of a second, untouched ImageNet trunk for GEM; None: GEM shares the first.
@@ -64,6 +67,13 @@ def head_shapes(trunk: str, width: int = 1) -> dict[str, tuple[int, ...]]:
     return {HEAD + name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+def judgement_shapes() -> dict[str, tuple[int, ...]]:
+    """Names, with their prefix, and shapes of the tensors of the head that judges."""
+    with torch.device("meta"):
+        state = JudgementHead().state_dict()
+    return {JUDGEMENT + name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
     trunk: Any = checkpoint.config.get("trunk")
@@ -85,6 +95,10 @@ def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
             raise CheckpointError(
                 f"{what} sets the constant {name} to {getattr(config, name)}, outside {low} .. {high}; {remedy}"
             )
+    judges = any(name.startswith(JUDGEMENT) for name in checkpoint.tensors)
+    if config.judgement and not judges:
+        raise CheckpointError(f"{what} asks for the judgement of a head that it does not hold; {remedy}")
     carried = (TRUNK,) if gem_trunk is None else (TRUNK, GEM_TRUNK)
     head = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(carried)}
-    check_shapes(head, head_shapes(trunk, config.refinement_width), what)
+    wanted = head_shapes(trunk, config.refinement_width)
+    check_shapes(head, wanted | (judgement_shapes() if judges else {}), what)

@@ -1,0 +1,1 @@
+"""Trained parts that several trackers can use."""
