@@ -3,12 +3,14 @@
 The trunk's features at stride 16 divide a crop into cells. What the target looked like in the first frame is a set of
 cells, what was around it another. A cell of a later crop that looks like one of the former, and like none of the
 latter, speaks for the target; so does a mask whose cells all do, and in which all parts of the target are found again.
-Nothing here is learnt in the video, so that a drift cannot make itself believed.
+Frames that were trusted can add what the target looks like when it has turned; how large it is, and which parts it has,
+the first frame alone says, so that a drift cannot make itself believed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +71,12 @@ class Evidence:
 
 
 def gather(
-    first: Appearance, vectors: Floats, similarities: Floats, probability: Floats, mask: NDArray[np.bool_]
+    first: Appearance,
+    vectors: Floats,
+    similarities: Floats,
+    probability: Floats,
+    mask: NDArray[np.bool_],
+    recent: Iterable[Floats] = (),
 ) -> Evidence:
     """The evidence in a crop.
 
@@ -79,10 +86,13 @@ def gather(
         similarities: 2 x G x G, to target and background, of the segmentation network.
         probability: S x S of the target.
         mask: S x S, the part of the crop that is taken for the target; may be empty.
+        recent: cells of the target in frames that were trusted, C x some each.
     """
     grid = similarities.shape[1:]
     likeness = first.target.T @ vectors  # m x cells
     best = likeness.max(axis=0)  # cells
+    for cells in recent:
+        best = np.maximum(best, (cells.T @ vectors).max(axis=0))
     others = (first.background.T @ vectors).max(axis=0) if first.background.shape[1] else np.zeros_like(best)
     maps = np.stack([best.reshape(grid), others.reshape(grid), *similarities, cell_means(probability)])
     measures = dict.fromkeys(MEASURES, 0.0) | {
@@ -109,6 +119,11 @@ def gather(
             "fill": math.log(area / box),
         }
     return Evidence(maps.astype(np.float32), np.array([measures[name] for name in MEASURES], np.float32))
+
+
+def cells_of(vectors: Floats, mask: NDArray[np.bool_]) -> Floats:
+    """The cells (C x some, maybe none) of which a mask (S x S) has more than half."""
+    return vectors[:, cell_means(mask).ravel() > 0.5]
 
 
 def cell_means(values: NDArray) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from d3s_vot.online.evidence import MAPS, MEASURES, Appearance, Evidence, cell_means, gather
+from d3s_vot.online.evidence import MAPS, MEASURES, Appearance, Evidence, cell_means, cells_of, gather
 
 GRID = 6
 SIZE = 16 * GRID
@@ -90,3 +90,15 @@ def test_a_target_that_fills_the_crop_leaves_no_background() -> None:
     assert appearance.background.shape == (8, 0)
     found = gather(appearance, vectors(mask), np.zeros((2, GRID, GRID), np.float32), mask * 0.8, mask)
     assert (found.maps[1] == 0).all() and measure(found, "margin") == 1
+
+
+def test_what_is_remembered_counts_as_the_target_but_not_for_its_parts() -> None:
+    first, mask = square(2, 4), square(4, 6)
+    turned = vectors(mask, target=5)  # the target looks otherwise now, and is elsewhere
+    appearance = Appearance.of(vectors(first), first)
+    flat = np.zeros((2, GRID, GRID), np.float32)
+    before = gather(appearance, turned, flat, 0.9 * mask.astype(np.float32), mask)
+    after = gather(appearance, turned, flat, 0.9 * mask.astype(np.float32), mask, [cells_of(turned, mask)])
+    assert measure(before, "match") == 0 and measure(after, "match") == measure(after, "peak") == 1
+    assert measure(after, "covered") == measure(before, "covered") == 0
+    assert cells_of(turned, np.zeros((SIZE, SIZE), bool)).shape == (8, 0)

@@ -77,6 +77,9 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
     quality_size: float = constant(0.5, 0, 1)  # from here the size may follow
     quality_lost: float = constant(0.25, 0, 1)  # below, the target is missed
     quality_found: float = constant(0.55, 0, 1)  # from here it is found again
+    quality_remember: float = constant(0.6, 0, 1)  # from here the target's cells are remembered
+    remembered_frames: int = constant(3, 1, 1000)  # whose cells are, the last ones
+    remember_interval: int = constant(2, 1, 10**6)  # frames from one of them to the next
     size_agreement: float = constant(0.25, 0, 10)  # log: mask and head see one size; apart, half of each counts
     size_change_lost: float = constant(0.4, 0, 10)  # log: of the size when it is found again, at most
     lost_after: int = constant(3, 1, 10**6)  # frames without the target, then it is searched for

@@ -5,7 +5,7 @@ head that was trained on failures (heads/judgement.py) compares the crop with th
 moves the position, the size and the online model:
 
 - the size follows the mask beside the first frame's own mask, where the head sees the same size; else both by half;
-- GEM learns from trusted frames alone;
+- GEM learns from trusted frames alone, and the judgement remembers what the target looked like in the last of them;
 - after some frames without the target, growing surroundings of the last trusted place are searched at the last trusted
   size, with what GEM learnt in the first frame; what is found must be better than what is enough to be kept. What
   there is at the present place is followed meanwhile: a target that has changed looks like a target that is lost.
@@ -14,7 +14,8 @@ moves the position, the size and the online model:
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from d3s_vot.crops.patches import localization_patch
 from d3s_vot.crops.squares import Crop
 from d3s_vot.given import Form, Frame, Given, area_preserving_box
 from d3s_vot.heads.judgement import Verdict
-from d3s_vot.online.evidence import Appearance, Evidence, gather
+from d3s_vot.online.evidence import Appearance, Evidence, cells_of, gather
 from d3s_vot.online.localize import peak
 from d3s_vot.online.search import places
 from d3s_vot.prediction import Flag, Prediction
@@ -34,9 +35,10 @@ from d3s_vot.trackers.d3s.fit import largest_contour, largest_part, min_area_cor
 from d3s_vot.trackers.d3s.target import D3STarget, Judgement, Pair, Sight
 
 if TYPE_CHECKING:
-    from d3s_vot.trackers.d3s.model import D3SModel
+    from d3s_vot.trackers.d3s.model import D3SModel, Seen
 
 CANDIDATES = 1  # places that are segmented in a frame of the search
+LEAST_CELLS = 2  # of a target that are worth remembering
 BETTER = 0.1  # quality: by so much what is found elsewhere must surpass what is followed
 
 
@@ -47,12 +49,14 @@ class View:
     Attributes:
         crop: where it lies.
         probability: S x S of the target.
+        cells: of the target, C x some.
         length: sqrt(w h) of the mask's least rectangle, pixels of the image; None where there is no mask.
         verdict: of the head.
     """
 
     crop: Crop
     probability: NDArray[np.float32]
+    cells: NDArray[np.float32]
     length: float | None
     verdict: Verdict
 
@@ -73,12 +77,14 @@ class JudgedTarget(D3STarget):
         if mask.sum() <= self.config.min_mask_area:  # the network sees nothing there: what was given stands for it
             mask = crop.cut_mask(given.filled) > 0.5
         self.appearance = Appearance.of(seen.vectors, mask)
-        verdict = model.judge(self._evidence(seen, mask))
+        verdict = model.judge(self._evidence(seen, mask, recent=()))
         length = _length(crop, mask)
         # The head's and the mask's words about sizes count beside those about the first frame.
         self._usual_log_size = verdict.log_size
         self._usual_length = 1.0 if length is None else length / math.sqrt(w * h)
         self._first_taps = self.gem.taps
+        self._recent: deque[NDArray[np.float32]] = deque(maxlen=self.config.remembered_frames)
+        self._remembered = self._frames
         self.missed = 0
         self._trusted: tuple[Pair, float] = (self.position_yx, self.scale)
 
@@ -115,6 +121,10 @@ class JudgedTarget(D3STarget):
         self.missed = self.missed + 1 if quality < c.quality_lost else 0
         if quality >= c.quality_learn:
             self._trusted = (self.position_yx, self.scale)
+        due = self._frames - self._remembered >= c.remember_interval
+        if quality >= c.quality_remember and due and view.cells.shape[1] >= LEAST_CELLS:
+            self._recent.append(view.cells)
+            self._remembered = self._frames
         return prediction
 
     # What is asked of a frame. Nothing is changed by it.
@@ -124,10 +134,11 @@ class JudgedTarget(D3STarget):
         crop = self.segmenter.crop((middle_yx[1], middle_yx[0]), (size_hw[1], size_hw[0]))
         seen = yield Pass(self.model.inspect, (crop.cut(frame.image), self.segmenter.template))
         mask = largest_part(seen.probability > self.config.mask_threshold)
-        return View(crop, seen.probability, _length(crop, mask), self.model.judge(self._evidence(seen, mask)))
+        verdict = self.model.judge(self._evidence(seen, mask, self._recent))
+        return View(crop, seen.probability, cells_of(seen.vectors, mask), _length(crop, mask), verdict)
 
-    def _evidence(self, seen: Any, mask: NDArray[np.bool_]) -> Evidence:
-        return gather(self.appearance, seen.vectors, seen.similarities, seen.probability, mask)
+    def _evidence(self, seen: Seen, mask: NDArray[np.bool_], recent: Iterable[NDArray[np.float32]]) -> Evidence:
+        return gather(self.appearance, seen.vectors, seen.similarities, seen.probability, mask, recent)
 
     def _believed_size(self, view: View) -> float | None:
         """sqrt(w h) that the target is taken to have, or None where that is not known; two witnesses are asked."""
