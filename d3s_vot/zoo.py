@@ -35,7 +35,8 @@ class Choice:
         preset: "exact" reproduces the reference in float32; "fast" has the networks in half precision where the
             hardware has it, on a CPU through OpenVINO.
         rules: constants of the tracker: "weights", those that the weights were made for, or a name that the tracker
-            has for others; D3S has "published" and "calibrated" (see `D3SConfig`).
+            has for others; D3S has "published", "calibrated" and "judged" (see
+            `D3SConfig`).
         trunk: file of the ImageNet trunk, for weights whose trunk comes from no package.
     """
 
@@ -109,7 +110,7 @@ def load_tracker(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         trunk_weights: file of the ImageNet trunk, for weights whose trunk comes from no package.
         preset: "exact" or "fast", see `Choice`.
-        rules: "weights", "published", "calibrated", see `Choice`.
+        rules: "weights", "published", "calibrated", "judged", see `Choice`.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another network.
