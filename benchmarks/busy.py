@@ -25,8 +25,8 @@ from pathlib import Path
 from d3s_vot import load_tracker
 from d3s_vot.images import read_image
 from d3s_vot.regions import from_vot
-from d3s_vot.stored import read_truth
-from d3s_vot.threads import use_threads
+from d3s_vot.evaluation.vot.stored import read_truth
+from d3s_vot.compute.threads import use_threads
 folder, preset, threads, frames = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 use_threads(threads)
 tracker = load_tracker("D3S", device="cpu", preset=preset)

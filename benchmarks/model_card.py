@@ -17,11 +17,12 @@ import cv2
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from overlap import ground_truth
 
-from d3s_vot import D3SError, D3STracker, load_tracker
+from d3s_vot import D3SError, D3STracker, InputError, load_tracker
+from d3s_vot.evaluation.vot.stored import Sequence
 from d3s_vot.files import write_whole
 from d3s_vot.images import read_image
+from d3s_vot.regions import from_vot
 from d3s_vot.video.overlay import draw
 
 matplotlib.use("agg")
@@ -53,9 +54,12 @@ def curves(log: Path) -> bytes:
 
 def strip(tracker: D3STracker, folder: Path) -> NDArray[np.uint8]:
     """Frames of one sequence, evenly spaced to its end, with what the tracker found: HEIGHT x W x 3 RGB."""
-    images = sorted((folder / "color").glob("*.jpg"))
+    sequence = Sequence.load(folder)
+    if sequence.truth[0] is None:
+        raise InputError(f"{folder} does not show its target in the first frame; take another sequence")
+    images = [sequence.frame(number) for number in range(len(sequence.truth))]
     shown = np.linspace(0, len(images) - 1, FRAMES + 1).round()[1:]
-    tracker.initialize(read_image(images[0]), ground_truth(folder)[0])
+    tracker.initialize(read_image(images[0]), from_vot(sequence.truth[0]))
     tiles = []
     for number, path in enumerate(images[1:], 1):
         image = read_image(path)

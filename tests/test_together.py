@@ -30,7 +30,7 @@ HEIGHT, WIDTH = 120, 160
 
 @pytest.fixture(scope="module")
 def shipped() -> D3STracker:
-    return load_tracker("D3S", device="cpu")
+    return load_tracker("D3S", device="cpu", rules="calibrated")  # those that are judged: trackers/d3s/test_judged.py
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,8 @@ def sequence(tmp_path: Path) -> Path:
 def test_stages_add_up(sequence: Path) -> None:
     result = bench(sequence, Choice(device="cpu"), threads=torch.get_num_threads(), frames=6)
     assert result["frames"] == 5  # the sequence is repeated
-    assert {"decode", "crop", "trunk", "GEM", "network", "fit", "output"} <= result["frame"]["stages"].keys()
+    stages = {"decode", "crop", "trunk", "GEM", "network", "judgement", "fit", "output"}
+    assert stages <= result["frame"]["stages"].keys()
     total = sum(result["frame"]["stages"].values())
     assert result["fps"] == pytest.approx(1e3 / total)
     assert 0 < result["frame"]["p50"] <= result["frame"]["p95"]
@@ -80,7 +81,7 @@ def test_work_of_a_frame_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     count(Samples, "write", "memory")
     tracker = D3STracker(load_model("D3S", "cpu"))
     tracker.initialize(*scene(0))
-    assert counts["trunk"] == 9 + 1  # 27 patches in threes, and one crop
+    assert counts["trunk"] == 9 + 2  # 27 patches in threes, and one crop, which is judged with the template from it
     assert counts["product"] == 6 * (1 + 2 * 10)
     seen = []
     for t in range(1, 13):
@@ -94,7 +95,8 @@ def test_work_of_a_frame_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_allocations_of_a_frame_do_not_grow() -> None:
-    tracker = D3STracker(load_model("D3S", "cpu"))
+    # With the judgement a frame may do more than another.
+    tracker = D3STracker(load_model("D3S", "cpu", rules="calibrated"))
     tracker.initialize(*scene(0))
     totals = []
     for t in range(1, 9):

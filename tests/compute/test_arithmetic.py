@@ -78,11 +78,11 @@ def test_surroundings_change_no_bit(shipped: D3STracker, expected: list[tuple[fl
 def test_nor_do_they_where_it_is_loaded(shipped: D3STracker, name: str) -> None:
     with SURROUNDINGS[name]():
         loaded = load_tracker("D3S", device="cpu").model
-    for part in ("trunk", "network"):
+    for part in ("trunk", "network", "head"):
         ours, theirs = (getattr(model, part).state_dict() for model in (shipped.model, loaded))
         assert ours.keys() == theirs.keys()
         assert all(ours[key].dtype == theirs[key].dtype and torch.equal(ours[key], theirs[key]) for key in ours)
-    assert torch.equal(*(model.networks["segmentation"].location for model in (shipped.model, loaded)))
+    assert torch.equal(*(model.networks["inspection"].location for model in (shipped.model, loaded)))
 
 
 def test_settings_come_back_with_the_last_thread_that_needs_them() -> None:

@@ -27,7 +27,8 @@ from d3s_vot.presets import PRESETS, make_fast
 from d3s_vot.trackers.d3s.config import RULES
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.weights import JUDGEMENT
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint, save_checkpoint
 from train.data.holdout import hold_out, read_names
 from train.data.index import index

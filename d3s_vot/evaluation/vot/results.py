@@ -1,7 +1,7 @@
 """One table of a VOT workspace's results: accuracy, robustness, EAO, AO, speed, and the published numbers.
 
-Works from the raw results, with `d3s_vot.measures`; the sequences' frames need not be there. Incomplete or
-damaged results are an error, never a number.
+Works from the raw results, with `d3s_vot.evaluation.vot.measures`; the sequences' frames need not be there. Incomplete
+or damaged results are an error, never a number.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The results of a tracker for the page of results: every experiment with its overlaps, and the confidences.
 
-The numbers are those of `d3s_vot.results`; here an experiment may be missing, the supervised one too.
+The numbers are those of `d3s_vot.evaluation.vot.results`; here an experiment may be missing, the supervised one too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Results:
 
     Attributes:
         number: its place among the trackers shown, from 0.
-        row: the numbers of `d3s_vot.results`.
+        row: the numbers of `d3s_vot.evaluation.vot.results`.
         supervised: the experiment with resets; overlaps as the papers count them.
         free: the one without; overlaps as the toolkit counts them, which the AO has.
     """
@@ -71,7 +71,7 @@ def _experiment(
 
 
 def load(workspace: Workspace, number: int, tracker: str) -> Results:
-    """All results of a tracker, with the row of `d3s_vot.results`.
+    """All results of a tracker, with the row of `d3s_vot.evaluation.vot.results`.
 
     Raises:
         InputError: results are missing, damaged or incomplete.

@@ -1,7 +1,7 @@
 """One self-contained HTML page of a VOT workspace's results: the table, curves, and frames of every sequence.
 
-The numbers are those of `d3s_vot.results`. The supervised experiment shows failures, the unsupervised one overlap;
-either may be missing, and so may the frames. The same input gives the same bytes.
+The numbers are those of `d3s_vot.evaluation.vot.results`. The supervised experiment shows failures, the unsupervised
+one overlap; either may be missing, and so may the frames. The same input gives the same bytes.
 """
 
 from __future__ import annotations

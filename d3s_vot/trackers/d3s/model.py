@@ -87,12 +87,10 @@ class Inspection(Segmentation):
 
     def forward(self, crops: Tensor, vectors: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         features = self.features(crops)
-        network = self.network
-        similarities = network.similarity(network.embed(features), Template(vectors, target))
         location = self.location.expand(target.shape[0], -1, -1, -1)  # n x 1 x S x S
-        logits = network.decode(features, *similarities, location)  # n x 2 x S x S
+        logits, similarities = self.network.inspect(features, Template(vectors, target), location)  # n x 2 x S x S
         cells = F.normalize(features[16].float(), dim=1).flatten(2)  # n x C x cells
-        return torch.softmax(logits.float(), dim=1)[:, 0], cells, torch.stack(similarities, dim=1).float()
+        return torch.softmax(logits.float(), dim=1)[:, 0], cells, similarities.float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +188,8 @@ class D3SModel(Model):
         if config.judgement:
             if "judgement" not in parts:
                 raise CheckpointError("the weights have no head that judges; choose other rules than judged")
-            head = JudgementHead()
+            with torch.device("cpu"):
+                head = JudgementHead()
             load_exactly(head, parts["judgement"], "the head that judges")
         return cls(network, segm_trunk, gem_trunk, config, device, head)
 

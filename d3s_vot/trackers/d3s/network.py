@@ -97,10 +97,16 @@ class SegmentationNetwork(nn.Module):
         Returns:
             B x 2 x 384 x 384 logits; channel 0 is the target, its probability softmax(logits)[0].
         """
-        return self.decode(features, *self.similarity(self.embed(features), template), location)
+        return self._decode(features, *self.similarity(self.embed(features), template), location)
 
-    def decode(self, features: Features, target: Tensor, background: Tensor, location: Tensor) -> Tensor:
-        """What `forward` gives, from the similarities (B x 24 x 24 each)."""
+    @stage("network")
+    def inspect(self, features: Features, template: Template, location: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the similarities to target and background beside it: B x 2 x 24 x 24."""
+        similarities = self.similarity(self.embed(features), template)
+        return self._decode(features, *similarities, location), torch.stack(similarities, dim=1)
+
+    def _decode(self, features: Features, target: Tensor, background: Tensor, location: Tensor) -> Tensor:
+        """Logits from the similarities (B x 24 x 24 each)."""
         posterior = torch.softmax(torch.stack([target, background], dim=1), dim=1)[:, :1]  # B x 1 x 24 x 24
         location = F.interpolate(location, size=target.shape[-2:], mode="nearest")  # B x 1 x 24 x 24
         x = self.mixer(torch.cat([posterior, target[:, None], location], dim=1))  # B x 64 x 24 x 24

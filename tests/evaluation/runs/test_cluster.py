@@ -68,7 +68,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_TMPDIR", folder)  # in which it expects a folder that another part of it makes
         (Path(folder) / "ray").mkdir()
         (Path(folder) / "torch.py").write_text("def set_num_threads(count): pass\n")
-        paths = [Path(folder), Path(__file__).parent, Path(d3s_vot.__file__).parents[1]]
+        paths = [Path(folder), Path(__file__).parent, Path(__file__).parents[2], Path(d3s_vot.__file__).parents[1]]
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster
@@ -125,7 +125,8 @@ PROGRAM = """
 import sys
 from functools import partial
 from pathlib import Path
-from d3s_vot.evaluation.jobs import Pool, run_jobs
+from d3s_vot.evaluation.runs.jobs import run_jobs
+from d3s_vot.evaluation.runs.pools import Pool
 from d3s_vot.interrupts import interruptible
 from test_cluster import start
 

@@ -151,7 +151,8 @@ PROGRAM = """
 import sys
 from functools import partial
 from pathlib import Path
-from d3s_vot.evaluation.jobs import Pool, run_jobs
+from d3s_vot.evaluation.runs.jobs import run_jobs
+from d3s_vot.evaluation.runs.pools import Pool
 from d3s_vot.interrupts import interruptible
 from test_jobs import start
 
@@ -170,7 +171,9 @@ def launch(folder: Path, light_torch: Path) -> subprocess.Popen[str]:
     """A program with two busy workers, in a group of processes as on a terminal."""
     script = folder / "program.py"
     script.write_text(PROGRAM)
-    path = os.pathsep.join(map(str, [light_torch, Path(__file__).parent, Path(d3s_vot.__file__).parents[1]]))
+    here = Path(__file__)
+    paths = [light_torch, here.parent, here.parents[2], Path(d3s_vot.__file__).parents[1]]
+    path = os.pathsep.join(map(str, paths))
     return subprocess.Popen(
         [sys.executable, str(script), str(folder)],
         env={**os.environ, "PYTHONPATH": path},

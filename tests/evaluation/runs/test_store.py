@@ -135,7 +135,7 @@ def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     """The lock holds against another process too, and goes with the process that has it."""
     text = (
-        "import sys; from pathlib import Path; from d3s_vot.evaluation.store import Store\n"
+        "import sys; from pathlib import Path; from d3s_vot.evaluation.runs.store import Store\n"
         f"with Store(Path({str(tmp_path)!r})).locked(): print('locked', flush=True); sys.stdin.read()"
     )
     pipe = subprocess.PIPE

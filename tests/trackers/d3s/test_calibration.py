@@ -83,7 +83,8 @@ def test_what_lies_outside_the_image_is_not_compared() -> None:
 def test_rules_by_name() -> None:
     assert RULES["published"] == D3SConfig() and RULES["published"].changes() == {}
     assert RULES["calibrated"].changes() == {"box_calibration": 0.5}
-    assert load_tracker("D3S", device="cpu").config == RULES["calibrated"]
+    assert RULES["judged"].changes() == {"box_calibration": 0.5, "judgement": 1}
+    assert load_tracker("D3S", device="cpu").config == RULES["judged"]
     assert load_tracker("D3S", device="cpu", rules="published").config == RULES["published"]
-    with pytest.raises(InputError, match="no rules 'mine'; use weights, published or calibrated"):
+    with pytest.raises(InputError, match="no rules 'mine'; use weights, published, calibrated or judged"):
         load_tracker("D3S", device="cpu", rules="mine")

@@ -11,7 +11,8 @@ from d3s_vot import Box, CheckpointError, D3STracker, Prediction, load_tracker, 
 from d3s_vot.regions import box_iou
 from d3s_vot.trackers.d3s import weights
 from d3s_vot.trackers.d3s.judged import JudgedTarget
-from d3s_vot.weights.checkpoint import Checkpoint, find_weights
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
 
