@@ -37,7 +37,6 @@ from d3s_vot.trackers.d3s.target import D3STarget, Judgement, Pair, Sight
 if TYPE_CHECKING:
     from d3s_vot.trackers.d3s.model import D3SModel, Seen
 
-CANDIDATES = 1  # places that are segmented in a frame of the search
 LEAST_CELLS = 2  # of a target that are worth remembering
 BETTER = 0.1  # quality: by so much what is found elsewhere must surpass what is followed
 
@@ -168,7 +167,7 @@ class JudgedTarget(D3STarget):
         self._trusted = ((y * down, x * right), scale * math.sqrt(down * right))
 
     def _search(self, frame: Frame, number: int) -> Generator[Pass, Any, View | None]:
-        """The best of some places, farther and farther from where the target was trusted last; None of none.
+        """The likeliest of some places, farther and farther from where the target was trusted last; None of none.
 
         Args:
             frame: in which it is searched.
@@ -177,30 +176,18 @@ class JudgedTarget(D3STarget):
         c = self.config
         last_yx, scale = self._trusted
         image = frame.on(self.model.device)
-        answers: list[tuple[float, Pair]] = []
+        height, width = self._image_hw
+        best: tuple[float, Pair] | None = None
         for place in places(self._image_hw, last_yx, scale * c.gem_patch_size, number, c.search_places):
             patch = localization_patch(image, place, scale, c.gem_patch_size)
             features = yield Pass(self.model.patch_features, patch)  # 1 x C x 16 x 16
             score, (dy, dx) = peak(self.gem.score(features, self._first_taps), scale, c.gem_patch_size)
-            answers.append((score, (place[0] + dy, place[1] + dx)))
-        size_hw = (self._base_hw[0] * scale, self._base_hw[1] * scale)
-        best: View | None = None
-        for middle_yx in self._candidates(answers, size_hw):
-            view = yield from self._view(frame, middle_yx, size_hw)
-            if best is None or view.verdict.quality > best.verdict.quality:
-                best = view
-        return best
-
-    def _candidates(self, answers: list[tuple[float, Pair]], size_hw: Pair) -> list[Pair]:
-        """The best places within the image, apart from each other."""
-        height, width = self._image_hw
-        near = 0.5 * math.sqrt(math.prod(size_hw))
-        kept: list[Pair] = []
-        for _, (y, x) in sorted(answers, reverse=True):
-            apart = all(math.hypot(y - other[0], x - other[1]) > near for other in kept)
-            if 0 <= y < height and 0 <= x < width and apart and len(kept) < CANDIDATES:
-                kept.append((y, x))
-        return kept
+            y, x = place[0] + dy, place[1] + dx
+            if 0 <= y < height and 0 <= x < width and (best is None or score > best[0]):
+                best = (score, (y, x))
+        if best is None:
+            return None
+        return (yield from self._view(frame, best[1], (self._base_hw[0] * scale, self._base_hw[1] * scale)))
 
     def _found(self, view: View) -> Prediction:
         """Go to where the target was found again, with its size when it was trusted, or nearly that."""
