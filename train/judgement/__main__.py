@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
+import json
 import logging
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from d3s_vot.arguments import whole_number
 from d3s_vot.errors import CheckpointError, D3SError
 from d3s_vot.files import write_whole
 from d3s_vot.heads.judgement import JudgementHead
@@ -39,6 +42,7 @@ from train.judgement.pictures import Pictures
 from train.judgement.samples import KINDS, Samples, draw
 
 PART = 600  # samples that are drawn before they are kept
+LEAST = 20 * len(KINDS)  # samples, so that some templates are left to report on
 log = logging.getLogger(__name__)
 
 
@@ -52,12 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/d3s_vot/train"))
     parser.add_argument("--weights", default="D3S", help="of D3S, which the head is for")
     parser.add_argument("--preset", choices=PRESETS, default="fast", help="in which samples are drawn")
-    parser.add_argument("--samples", type=int, default=12_000)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--samples", type=whole_number, default=12_000, help=f"{LEAST} or more")
+    parser.add_argument("--epochs", type=whole_number, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=whole_number, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the new weights; samples are kept beside")
     options = parser.parse_args(arguments)
+    if options.samples < LEAST:
+        parser.error(f"--samples {options.samples} are too few to fit and to report on; ask for {LEAST} or more")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     torch.set_num_threads(options.threads)
     try:
@@ -74,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(find_weights(options.weights))
+    if checkpoint.tracker != D3SModel.name:
+        raise CheckpointError(f"{options.weights} holds weights of {checkpoint.tracker}; the head is for those of D3S")
     samples = _samples(options, checkpoint)
     held = len(samples) // 10 // len(KINDS) * len(KINDS)
     head = fit(_part(samples, slice(held, None)), options.epochs, options.seed)
@@ -91,7 +99,9 @@ def _run(options: argparse.Namespace) -> None:
 def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     """Those kept from before, and new ones for what is missing."""
     kept = options.output.with_suffix(".samples.npz")
-    found = _load(kept) if kept.is_file() else None
+    held = [str(path) for path in options.hold_out]
+    origin = json.dumps([checkpoint.checksum, options.preset, options.seed, options.data, held])
+    found = _load(kept, origin) if kept.is_file() else None
     if found is not None and len(found) >= options.samples:
         return found
     sources = [Source.parse(text) for text in options.data]
@@ -103,7 +113,7 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
         have = 0 if found is None else len(found)
         new = draw(model, pictures, np.random.default_rng([options.seed, have]), min(PART, options.samples - have))
         found = new if found is None else _joined(found, new)
-        _save(kept, found)
+        _save(kept, found, origin)
         log.info("%d of %d samples", len(found), options.samples)
     return found
 
@@ -127,17 +137,27 @@ def _joined(first: Samples, second: Samples) -> Samples:
     return Samples(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in names))
 
 
-def _save(path: Path, samples: Samples) -> None:
+def _save(path: Path, samples: Samples, origin: str) -> None:
     content = io.BytesIO()
-    np.savez(content, **{field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)})
+    np.savez(content, origin=origin, **{field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)})
     write_whole(path, content.getvalue())
 
 
-def _load(path: Path) -> Samples:
+def _load(path: Path, origin: str) -> Samples:
+    """What was kept.
+
+    Raises:
+        CheckpointError: it cannot be read, or was drawn with other weights or from other data.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
+            if str(archive["origin"]) != origin:
+                raise CheckpointError(
+                    f"the samples {path} are of other weights, data, seed or preset; remove them, "
+                    "or choose another output"
+                )
             return Samples(*(archive[field.name] for field in dataclasses.fields(Samples)))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"the samples {path} cannot be read ({error}); remove them") from error
 
 

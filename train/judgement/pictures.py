@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.regions import Box
 from train.data.items import Item, read_object
+from train.errors import DataError
 
 Image = NDArray[np.uint8]  # H x W x 3 RGB
 Mask = NDArray[np.bool_]  # H x W
@@ -56,7 +57,11 @@ class Pictures:
 
     @classmethod
     def of(cls, items: list[Item]) -> Pictures:
-        """Those that are large enough and stand in a scene, of the training part."""
+        """Those that are large enough and stand in a scene, of the training part.
+
+        Raises:
+            DataError: there is no still among them.
+        """
         stills, videos, alike, together = [], defaultdict(list), defaultdict(list), defaultdict(list)
         for item in items:
             if item.held_out or item.cutout or item.area < LEAST_AREA:
@@ -67,12 +72,14 @@ class Pictures:
                 together[item.image].append(item)
             else:
                 videos[item.collection, item.group, item.instance].append(item)
+        if not stills:  # they are what lies before others, and what a target is confused with
+            raise DataError("no still of the data can be drawn from; name stills in a scene with --data")
         ordered = [sorted(frames, key=lambda item: item.frame) for frames in videos.values() if len(frames) > 1]
         return cls(stills, ordered, dict(alike), dict(together))
 
     def pair(self, rng: np.random.Generator) -> Pair:
         """Draw two pictures of an object."""
-        if not self.videos or (self.stills and rng.random() < STILLS):
+        if not self.videos or rng.random() < STILLS:
             item = self.stills[rng.integers(len(self.stills))]
             image, mask, _ = read_object(item)
             first, second = (image, mask), another_view(rng, image, mask)
@@ -86,7 +93,7 @@ class Pictures:
         box, whole = bounding_box(mask), int(mask.sum())
         if box is None:
             return Pair(first, (image, mask), 0.0, Box(0, 0, 1, 1), item)
-        if rng.random() < OCCLUDED and self.stills:
+        if rng.random() < OCCLUDED:
             self._hide(rng, image, mask, box)
         return Pair(first, (image, mask), float(mask.sum()) / whole, bounding_box(mask) or box, item)
 
