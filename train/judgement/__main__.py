@@ -139,7 +139,8 @@ def _joined(first: Samples, second: Samples) -> Samples:
 
 def _save(path: Path, samples: Samples, origin: str) -> None:
     content = io.BytesIO()
-    np.savez(content, origin=origin, **{field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)})
+    arrays = {field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)}
+    np.savez(content, origin=origin, **arrays)
     write_whole(path, content.getvalue())
 
 
