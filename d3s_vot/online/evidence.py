@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 STRIDE = 16
@@ -89,11 +90,13 @@ def gather(
         recent: cells of the target in frames that were trusted, C x some each.
     """
     grid = similarities.shape[1:]
-    likeness = first.target.T @ vectors  # m x cells
+    likeness = _cosines(first.target, vectors)  # m x cells
     best = likeness.max(axis=0)  # cells
     for cells in recent:
-        best = np.maximum(best, (cells.T @ vectors).max(axis=0))
-    others = (first.background.T @ vectors).max(axis=0) if first.background.shape[1] else np.zeros_like(best)
+        best = np.maximum(best, _cosines(cells, vectors).max(axis=0))
+    others = np.zeros_like(best)
+    if first.background.shape[1]:
+        others = _cosines(first.background, vectors).max(axis=0)
     maps = np.stack([best.reshape(grid), others.reshape(grid), *similarities, cell_means(probability)])
     measures = dict.fromkeys(MEASURES, 0.0) | {
         "area": 0.5 * math.log(LEAST_AREA / max(first.area, LEAST_AREA)),
@@ -130,6 +133,14 @@ def cell_means(values: NDArray) -> Floats:
     """Mean over each cell of a crop: S x S to S/16 x S/16."""
     size = values.shape[0] // STRIDE
     return values.reshape(size, STRIDE, size, STRIDE).mean(axis=(1, 3), dtype=np.float32)
+
+
+def _cosines(some: Floats, others: Floats) -> Floats:
+    """Of unit vectors (C x m, C x n): m x n.
+
+    By torch: numpy's threads would wait awake for their next product, and hold up all that torch and OpenVINO do.
+    """
+    return (torch.from_numpy(some).T @ torch.from_numpy(others)).numpy()
 
 
 def _unit(vector: Floats) -> Floats:

@@ -35,9 +35,13 @@ def largest_contour(mask: NDArray[Any]) -> NDArray[np.int32] | None:
 
 @stage("fit")
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest component of a mask (H x W), with its holes."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(_as_uint8(mask), connectivity=8)
-    return labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else np.zeros_like(mask)
+    """What the outer contour of a mask's largest component encloses, as far as it is mask: H x W, with its holes."""
+    contour = largest_contour(mask)
+    if contour is None:
+        return np.zeros_like(mask)
+    filled = np.zeros(mask.shape, np.uint8)
+    cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED)
+    return mask & (filled > 0)
 
 
 @stage("fit")

@@ -7,7 +7,7 @@ import pytest
 from d3s_vot.errors import InputError
 from d3s_vot.regions import Polygon, polygon_iou, rasterize
 from d3s_vot.trackers.d3s.config import D3SConfig
-from d3s_vot.trackers.d3s.fit import fit_axis_aligned, fit_rotated, largest_contour, min_area_corners
+from d3s_vot.trackers.d3s.fit import fit_axis_aligned, fit_rotated, largest_contour, largest_part, min_area_corners
 
 CONFIG = D3SConfig.published()
 
@@ -161,3 +161,14 @@ def test_the_mask_is_not_changed_and_the_answer_is_the_same_twice(dtype: type) -
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(mask, before)
     np.testing.assert_array_equal(fit_rotated(mask.astype(np.uint8) * 255, CONFIG), first)
+
+
+def test_the_largest_part_keeps_its_holes_and_nothing_else() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[5:12, 5:12] = True
+    mask[20:50, 20:60] = True
+    mask[30:36, 30:40] = False
+    expected = mask.copy()
+    expected[5:12, 5:12] = False
+    np.testing.assert_array_equal(largest_part(mask), expected)
+    assert not largest_part(np.zeros((8, 8), bool)).any()
