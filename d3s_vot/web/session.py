@@ -11,8 +11,6 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +18,9 @@ from d3s_vot.errors import InputError
 from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Mask, Polygon, Region, rasterize
 from d3s_vot.tracker import Tracker
-from d3s_vot.video.follow import Follower
 from d3s_vot.web.frames import Video
 from d3s_vot.web.records import Record
+from d3s_vot.web.stretches import Group, Stretch
 
 TARGETS = 12  # at most; each one that is tracked keeps the video open
 RECENT = 30  # frames that the rate is measured over
@@ -32,24 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class _Stretch:
-    """Frames of a target from a drawing on."""
-
-    number: int
-    start: int
-    region: Region
-    end: int | None = None  # the next drawing; None: the end of the video
-    next: int = 0
-    steps: Generator[tuple[int, Prediction], None, None] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.end is not None and self.next >= self.end
-
-
-@dataclass(eq=False)
 class _Target:
-    stretches: dict[int, _Stretch] = field(default_factory=dict)  # by first frame
+    stretches: dict[int, Stretch] = field(default_factory=dict)  # by first frame
     records: dict[int, Record] = field(default_factory=dict)  # by frame
 
 
@@ -66,7 +48,7 @@ class Session:
         self.video = video
         self._tracker = tracker
         self._targets: dict[int, _Target] = {}
-        self._active: deque[_Stretch] = deque()  # those that take turns
+        self._active: list[Group] = []
         self._log: list[tuple[int, int] | tuple[int, int, int | None]] = []  # target, frame; or target, from, to
         self._problems: list[str] = []
         self._moments: deque[float] = deque(maxlen=RECENT)
@@ -117,7 +99,8 @@ class Session:
                 self._targets[number] = _Target()
             elif number not in self._targets:
                 raise InputError(f"there is no target {number}; add one")
-            self._active.append(_Stretch(number, frame, region, next=frame))
+            stretch = Stretch(number, frame, region, next=frame)
+            self._active.append(Group(stretch, self.video.read(frame), self._tracker))
             self._paused = False
             self._changed.notify_all()
         return number
@@ -132,7 +115,7 @@ class Session:
             if number not in self._targets:
                 raise InputError(f"there is no target {number}")
             del self._targets[number]
-            for stretch in self._active:
+            for stretch in self._stretches():
                 if stretch.number == number:
                     stretch.end = stretch.start
             self._log.append((number, 0, None))
@@ -164,7 +147,7 @@ class Session:
         video = self.video
         with self._changed:
             moments = list(self._moments)
-            active = [stretch for stretch in self._active if not stretch.is_over]
+            active = [stretch for stretch in self._stretches() if not stretch.is_over]
             targets = [
                 {
                     "number": number,
@@ -213,47 +196,63 @@ class Session:
         ]
         return told, since + len(entries)
 
-    def _work(self) -> None:
-        """Track, a frame of each stretch in turn."""
-        while (stretch := self._take()) is not None:
-            more = False
-            try:
-                more = self._advance(stretch)
-            except Exception as error:  # whatever it is, the page tells it and goes on
-                self._fail(stretch, error)
-            if not more:
-                with self._changed:
-                    self._active.remove(stretch)
-                if stretch.steps is not None:
-                    stretch.steps.close()
-        for stretch in self._active:
-            if stretch.steps is not None:
-                stretch.steps.close()
+    def _stretches(self) -> list[Stretch]:
+        """Those that are being tracked."""
+        return [stretch for group in self._active for stretch in group.stretches]
 
-    def _take(self) -> _Stretch | None:
-        """The next in turn, as soon as there is one; None: the session is closed."""
+    def _work(self) -> None:
+        """Track, a frame of a group at a time."""
+        while (group := self._take()) is not None:
+            for stretch in [stretch for stretch in group.stretches if stretch.is_over]:
+                self._leave(group, stretch)
+            steps = group.step() if group.stretches else []
+            for stretch, end in steps or ():
+                try:
+                    if isinstance(end, Exception):
+                        raise end
+                    self._keep(stretch, group.next - 1, end)
+                except Exception as error:  # whatever it is, the page tells it and goes on
+                    self._fail(stretch, error)
+                    self._leave(group, stretch)
+            for stretch in list(group.stretches) if steps is None else ():
+                self._leave(group, stretch)
+        for group in self._active:
+            group.close()
+
+    def _take(self) -> Group | None:
+        """The next in turn, as soon as there is one; None: the session is closed.
+
+        New drawings come first, so that who draws sees an answer; then those that are behind, until they have caught up
+        with the others: from there on they go together.
+        """
         with self._changed:
             while not self._closed and (self._paused or not self._active):
                 self._moments.clear()
                 self._changed.wait()
             if self._closed:
                 return None
-            self._active.rotate(-1)
-            return self._active[-1]
+            turn = min(self._active, key=lambda group: (group.has_begun, group.next))
+            if turn.has_begun:
+                for other in [group for group in self._active if group is not turn and group.next == turn.next]:
+                    turn.join(other)
+                    self._active.remove(other)
+            return turn
 
-    def _advance(self, stretch: _Stretch) -> bool:
-        """Track one frame, and say whether there is another."""
-        if stretch.is_over:
-            return False
-        if stretch.steps is None:
-            stretch.steps = self._steps(stretch)
-        index, answer = next(stretch.steps, (None, None))
-        if index is None or answer is None:
-            return False
+    def _leave(self, group: Group, stretch: Stretch) -> None:
+        """Track a stretch no further."""
+        with self._changed:
+            group.drop(stretch)
+            if not group.stretches:
+                self._active.remove(group)
+        if not group.stretches:
+            group.close()
+
+    def _keep(self, stretch: Stretch, index: int, answer: Prediction) -> None:
+        """Note what was found, unless it is no longer wanted."""
         record = Record.of(answer)
         with self._changed:
             if stretch.is_over:  # another drawing, or the target was removed meanwhile
-                return False
+                return
             target = self._targets[stretch.number]
             if index == stretch.start:
                 self._begin(target, stretch)
@@ -261,23 +260,8 @@ class Session:
             self._log.append((stretch.number, index))
             self._moments.append(time.monotonic())
             stretch.next = index + 1
-            return not stretch.is_over
 
-    def _steps(self, stretch: _Stretch) -> Generator[tuple[int, Prediction], None, None]:
-        """The answers for each frame; the first is the drawing itself."""
-        follower = Follower(self._tracker)
-        with closing(self.video.read(stretch.start)) as frames:
-            for frame in frames:
-                if frame.index > stretch.start:
-                    answer = follower.track(frame.image)[0]
-                elif frame.image is None:
-                    raise InputError("this frame cannot be decoded; draw on another one")
-                else:
-                    answer = follower.set_target(0, frame.image, stretch.region)
-                if answer is not None:
-                    yield frame.index, answer
-
-    def _begin(self, target: _Target, stretch: _Stretch) -> None:
+    def _begin(self, target: _Target, stretch: Stretch) -> None:
         """The drawing can be used, so it takes the place of what was there, up to the next one."""
         for other in target.stretches.values():
             if other.start <= stretch.start < (other.end or self.video.count):
@@ -290,7 +274,7 @@ class Session:
         if old:
             self._log.append((stretch.number, stretch.start, stretch.end))
 
-    def _fail(self, stretch: _Stretch, error: Exception) -> None:
+    def _fail(self, stretch: Stretch, error: Exception) -> None:
         """Tell why a stretch ends early; a target that never began is forgotten."""
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         place = f"target {stretch.number} cannot be tracked from frame {stretch.next} on"
@@ -299,6 +283,6 @@ class Session:
         with self._changed:
             self._problems.append(f"{place}: {text}")
             target = self._targets.get(stretch.number)
-            others = any(other.number == stretch.number for other in self._active if other is not stretch)
+            others = any(other.number == stretch.number for other in self._stretches() if other is not stretch)
             if target is not None and not target.stretches and not others:
                 del self._targets[stretch.number]

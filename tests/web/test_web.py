@@ -230,6 +230,33 @@ def test_pause_and_go_on(disc: tuple[Path, list[Box]]) -> None:
         assert page.finished()["tracked"] == 48
 
 
+def test_targets_at_the_same_frame_share_it(disc: tuple[Path, list[Box]], monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    read = Video.read
+
+    def counted(self: Video, start: int) -> Iterator[object]:
+        for frame in read(self, start):
+            decoded.append(frame.index)
+            yield frame
+
+    turns = threading.Semaphore(3)
+    with TestClient(create_app(matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
+        page = Page(client)
+        page.load(disc[0])
+        monkeypatch.setattr(Video, "read", counted)
+        page.draw(0, disc[1][0])
+        wait_until(lambda: page.update()["tracked"] == 1 + 3)  # the first waits in frame 4
+        page.draw(0, disc[1][0])
+        page.draw(0, disc[1][0])
+        turns.release(200)
+        assert page.finished()["tracked"] == 3 * 24
+    # The second reads frames 0 to 4 until it has caught up, the third frame 0.
+    assert sorted(decoded) == sorted([*range(24), *range(5), 0])
+    first, *others = ([record | {"target": 0} for record in page.results[number].values()] for number in (1, 2, 3))
+    assert len(first) == 24
+    assert all(sorted(other, key=str) == sorted(first, key=str) for other in others)
+
+
 def test_what_cannot_be_drawn(page: Page, disc: tuple[Path, list[Box]]) -> None:
     path, boxes = disc
 
