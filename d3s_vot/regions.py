@@ -8,10 +8,8 @@ pixels x .. x + w - 1. OTB, GOT-10k and the rectangles of VOT2013-2018 count fro
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,37 +17,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from d3s_vot.errors import InputError
-
-
-def _number(value: Any) -> float:
-    """A coordinate as callers have it: a number of Python, numpy or torch, or a text of one.
-
-    Raises:
-        InputError: it is something else.
-    """
-    try:
-        return float(value.detach() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        text = " ".join(str(value).split())[:40]
-        raise InputError(f"a box is x, y, w, h as numbers, and {text!r} is none") from error
-
-
-def _array(values: Any, what: str, dtype: type | None = None) -> NDArray[Any]:
-    """Numbers as callers have them: an array, a tensor on any device, a PIL image, or lists.
-
-    Raises:
-        InputError: they are something else, such as lists of different lengths.
-    """
-    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
-    try:
-        if torch is not None and isinstance(values, torch.Tensor):
-            values = values.detach().cpu()
-            values = (values.float() if values.is_floating_point() else values).numpy()
-        elif not hasattr(values, "__array__") and isinstance(values, Iterable):
-            values = list(values)
-        return np.array(values, dtype)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InputError(f"{what} cannot be read as numbers; give an array, or lists of the same length") from error
+from d3s_vot.numbers import array_of, number
 
 
 @dataclass(frozen=True)
@@ -72,7 +40,7 @@ class Box:
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "w", "h"):
-            object.__setattr__(self, name, _number(getattr(self, name)))
+            object.__setattr__(self, name, number(getattr(self, name)))
         if not all(map(math.isfinite, self)):
             raise InputError(f"box {tuple(self)} holds a value that is not finite; give x, y, w, h as numbers")
         if self.w <= 0 or self.h <= 0:
@@ -84,7 +52,7 @@ class Box:
     @classmethod
     def counted_from(cls, origin: float, x: float, y: float, w: float, h: float) -> Box:
         """The box of an annotation that counts the top-left pixel as `origin`, 1 or 0."""
-        return cls(_number(x) - origin, _number(y) - origin, w, h)
+        return cls(number(x) - origin, number(y) - origin, w, h)
 
     def count_from(self, origin: float) -> tuple[float, float, float, float]:
         """x, y, w, h as an annotation has them that counts the top-left pixel as `origin`."""
@@ -102,7 +70,7 @@ class Box:
     @classmethod
     def from_center(cls, cx: float, cy: float, w: float, h: float) -> Box:
         """The box of size w, h whose middle is (cx, cy)."""
-        cx, cy, w, h = (_number(value) for value in (cx, cy, w, h))
+        cx, cy, w, h = (number(value) for value in (cx, cy, w, h))
         return cls(cx - w / 2, cy - h / 2, w, h)
 
     @property
@@ -151,7 +119,7 @@ class Polygon:
     """
 
     def __init__(self, points: ArrayLike | Iterable[Sequence[float]]) -> None:
-        array = _array(points, "the polygon's corners", np.float64)
+        array = array_of(points, "the polygon's corners", np.float64)
         if array.size < 6 or array.size % 2 or array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 2):
             raise InputError(f"a polygon needs three or more x, y corners, not an array of shape {array.shape}")
         if not np.isfinite(array).all():
@@ -218,7 +186,7 @@ class Mask:
     array: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        array = _array(self.array, "the mask")
+        array = array_of(self.array, "the mask")
         if array.dtype.kind not in "biuf":
             raise InputError(f"the mask is of the type {array.dtype}; give numbers, 0 outside the target")
         if array.ndim != 2:

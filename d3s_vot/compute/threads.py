@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 SPINS = "10000"  # some tens of microseconds; GNU OpenMP's own 300,000 are a millisecond
 
@@ -13,10 +16,36 @@ def wait_briefly() -> None:
 
     By default they keep their core busy for a while, in case there is more to do. That costs whatever else runs there:
     another process, or OpenVINO's threads between two of torch's steps. To sleep at once costs the preset exact more
-    than a third of its speed (`benchmarks/busy.py`).
+    than a third of its speed, but doubles it on a machine whose cores others use (`benchmarks/busy.py`), so it is
+    chosen where that is so at the start. No answer depends on it.
     """
-    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:  # it is read when torch is loaded
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    if "torch" in sys.modules or "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
+        return  # they are read when torch is loaded
+    if all(cores_are_taken() for _ in _moments()):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    else:
+        os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+def _moments() -> Iterator[None]:
+    """Some, as what ends in a moment need not be minded."""
+    for _ in range(3):
+        yield
+        time.sleep(0.002)
+
+
+def cores_are_taken(statistics: Path = Path("/proc/stat")) -> bool:
+    """Whether there is as much to compute as the machine has cores, without this process; False where nobody knows.
+
+    Args:
+        statistics: the kernel's, as Linux has them.
+    """
+    try:
+        lines = statistics.read_text().splitlines()
+    except OSError:
+        return False
+    running = next((int(line.split()[1]) for line in lines if line.startswith("procs_running ")), 0)
+    return running - 1 >= (os.cpu_count() or 1)
 
 
 def use_threads(count: int | None) -> None:
