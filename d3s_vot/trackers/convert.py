@@ -18,7 +18,8 @@ def convert_published(
 
     Args:
         source: the published file.
-        target: the safetensors file to write; of SiamFC++ its name chooses among the configurations of the weights.
+        target: the safetensors file to write; of SiamFC++ and OSTrack its name chooses among the configurations of the
+            weights.
         gem_trunk_source: of D3S, see `d3s.convert.convert_published`.
 
     Raises:
@@ -26,7 +27,15 @@ def convert_published(
         InputError: the target is named after a configuration of another network, or a second trunk is given for a
             tracker that has one.
     """
-    if _is_siamfcpp(read_foreign_pickle(source)):
+    content = read_foreign_pickle(source)
+    if _is_ostrack(content):
+        del content  # a gigabyte with its optimiser
+        from d3s_vot.trackers.ostrack import convert as ostrack
+
+        if gem_trunk_source is not None:
+            raise InputError("OSTrack has one trunk, which its file holds; leave out the file of another")
+        return ostrack.convert_published(source, target)
+    if _is_siamfcpp(content):
         from d3s_vot.trackers.siamfcpp import convert as siamfcpp
 
         if gem_trunk_source is not None:
@@ -40,3 +49,10 @@ def convert_published(
 def _is_siamfcpp(content: object) -> bool:
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     return isinstance(state, dict) and any(isinstance(name, str) and name.startswith("basemodel.") for name in state)
+
+
+def _is_ostrack(content: object) -> bool:
+    """Whether it is of OSTrack or DropTrack, or of the pre-training that these begin with."""
+    states = [content.get(name) for name in ("net", "model")] if isinstance(content, dict) else []
+    names = (name for state in states if isinstance(state, dict) for name in state if isinstance(name, str))
+    return any(name.startswith(("backbone.", "box_head.", "blocks.", "decoder_blocks.")) for name in names)

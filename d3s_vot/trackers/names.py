@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp")
+NAMES = ("D3S", "SiamFCpp", "OSTrack")
 
 
 def family(tracker: str) -> type[Model]:
@@ -34,6 +34,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.siamfcpp.model import SiamFCppModel
 
             return SiamFCppModel
+        case "OSTrack":
+            from d3s_vot.trackers.ostrack.model import OSTrackModel
+
+            return OSTrackModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -52,6 +56,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.siamfcpp import published as siamfcpp
 
             return siamfcpp.PUBLISHED
+        case "OSTrack":
+            from d3s_vot.trackers.ostrack import published as ostrack
+
+            return ostrack.PUBLISHED
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ncc
+import ostrack_golden
 from siamfcpp_golden import random_checkpoint
 
 from d3s_vot.trackers.names import NAMES
@@ -20,6 +21,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return load_checkpoint(find_weights("D3S"))
         case "SiamFCpp":
             return random_checkpoint("tinyconv", memory_size=3, memory_step=2)
+        case "OSTrack":
+            return ostrack_golden.random_checkpoint(temporal=1)
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")
