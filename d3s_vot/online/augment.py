@@ -43,7 +43,7 @@ def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
     samples += [window.flip(3)[..., start : start + size, start : start + size]]
     for sigmas in BLURS:
         margin = math.ceil(2 * max(sigmas))
-        samples.append(_blur(middle(margin=margin), *sigmas)[..., margin:-margin, margin:-margin])
+        samples.append(blur(middle(margin=margin), *sigmas)[..., margin:-margin, margin:-margin])
     pixels = window[0].permute(1, 2, 0).cpu().numpy()
     for angle in ANGLES:
         matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
@@ -55,7 +55,9 @@ def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return torch.cat(samples), shifts
 
 
-def _blur(patch: Tensor, sigma_y: float, sigma_x: float) -> Tensor:
+def blur(patch: Tensor, sigma_y: float, sigma_x: float) -> Tensor:
+    """A patch (1 x 3 x W x W) blurred by a Gaussian whose ends are cut; zero beyond the border."""
+
     def kernel(sigma: float) -> Tensor:
         t = torch.arange(-math.ceil(2 * sigma), math.ceil(2 * sigma) + 1, dtype=torch.float32, device=patch.device)
         k = torch.exp(-(t**2) / (2 * sigma**2))

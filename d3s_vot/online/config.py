@@ -42,3 +42,30 @@ class LocalizationConfig(Constants):
     score_history_size: int = constant(25, 1, 10**6)
     uncertainty_update: float = constant(3.0, 0, 1e6)  # below: GEM's answer moves the state and enters the memory
     not_found_uncertainty: float = constant(100.0, 0, 1e6)
+
+
+@dataclass(frozen=True)
+class FourierConfig(Constants):
+    """Constants of a filter that is learnt as a Fourier series, and of the projection that is learnt with it."""
+
+    # The model
+    channels: int = constant(16, 1, 4096)  # after the projection
+    label_sigma_factor: float = constant(1 / 16, 1e-3, 10)  # of the target's side
+    projection_regularization: float = constant(5e-8, 0, 1e6)
+    penalty_least: float = constant(1e-4, 1e-9, 1e6)  # of the filter in the target's middle
+    penalty_edge: float = constant(0.01, 1e-9, 1e6)  # at the target's edge
+    penalty_threshold: float = constant(0.05, 0, 1)  # of the largest of the penalty's frequencies
+
+    # Optimisation
+    gauss_newton_steps: int = constant(10, 0, 100)  # first frame, over filter and projection
+    gauss_newton_cg_iterations: int = constant(10, 0, 1000)  # of each step
+    update_cg_iterations: int = constant(5, 0, 1000)  # later, over the filter alone
+    self_adjoint: int = constant(1, 0, 1)  # 0: the first frame's products as published, which are not quite
+    preconditioner_energy: float = constant(0.85, 0, 1)  # share of the samples' energy against the penalty's
+    preconditioner_channel: float = constant(0.3, 0, 1)  # share of a channel's own energy in that
+    preconditioner_projection: float = constant(35.0, 1e-9, 1e6)
+    direction_forgetting: float = constant(0.1497, 1e-9, 1)  # of the last direction's worth in the next update
+
+    # Memory of samples
+    memory_size: int = constant(200, 1, 10**4)
+    learning_rate: float = constant(0.025, 0, 0.99)

@@ -1,0 +1,105 @@
+"""What a checkpoint of ECO holds: the names of its networks, constants, and weights where no package has them.
+
+Nothing of ECO is trained, so a checkpoint may hold no tensor at all: the trunk's weights come from its own package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.trackers.eco.config import ECOConfig
+from d3s_vot.trackers.eco.network import STEM, VGG, channels
+from d3s_vot.trunks.trunk import CHANNELS
+from d3s_vot.trunks.vgg import VGGMConv1
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.fitting import check_shapes
+
+TRACKER = "ECO"
+TRUNK, SHALLOW = "trunk.", "shallow."  # prefixes of tensors
+COUNTS = ".num_batches_tracked"  # of no use for inference
+NAMES = ("trunk", "shallow")  # what a configuration holds beside constants
+
+
+def create(
+    tensors: Mapping[str, Tensor],
+    trunk: str,
+    shallow: str,
+    *,
+    config: ECOConfig | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """A checkpoint.
+
+    Args:
+        tensors: `trunk.*` where the trunk is carried, `shallow.*` of VGG-M.
+        trunk: name of the trunk, one of `trunks.trunk.CHANNELS`.
+        shallow: where the shallow block comes from, `network.VGG` or `network.STEM`.
+        config: constants.
+        provenance: where the weights come from.
+    """
+    changes = {} if config is None else config.changes()
+    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTS)}
+    return Checkpoint.create(kept, TRACKER, {"trunk": trunk, "shallow": shallow, **changes}, provenance)
+
+
+def constants(checkpoint: Checkpoint) -> ECOConfig:
+    """All constants of the tracker.
+
+    Raises:
+        InputError: one is unknown or cannot be used.
+    """
+    return ECOConfig.with_changes({k: v for k, v in checkpoint.config.items() if k not in NAMES})
+
+
+def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a part, by the names that they have in it."""
+    return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
+
+
+def trunk_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a trunk that is carried has."""
+    with torch.device("meta"):  # shapes only
+        network = _torchvision_trunk(name)
+    return {k: tuple(v.shape) for k, v in network.items() if not k.endswith(COUNTS)}
+
+
+def _torchvision_trunk(name: str) -> dict[str, Tensor]:
+    from torchvision import models
+
+    return {
+        key: value
+        for key, value in getattr(models, name)(weights=None).state_dict().items()
+        if not key.startswith(("layer4.", "fc."))
+    }
+
+
+def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
+    """See `Model.check`."""
+    trunk: Any = checkpoint.config.get("trunk")
+    shallow: Any = checkpoint.config.get("shallow")
+    if not isinstance(trunk, str) or trunk not in CHANNELS:
+        raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
+    if shallow not in (VGG, STEM):
+        raise CheckpointError(f"{what} needs features of {str(shallow)[:40]!r}, which is unknown; update the package")
+    try:
+        config = constants(checkpoint)
+    except InputError as error:
+        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    for block, most in channels(trunk, shallow).items():
+        wanted = config.of_block(block).channels
+        if wanted > most:
+            raise CheckpointError(
+                f"{what} sets the constant {block}_channels to {wanted}, outside 1 .. {most}; {remedy}"
+            )
+    shapes: dict[str, tuple[int, ...]] = {}
+    if shallow == VGG:
+        with torch.device("meta"):
+            shapes |= {SHALLOW + k: tuple(v.shape) for k, v in VGGMConv1().state_dict().items()}
+    if part(checkpoint, TRUNK) and trunk in ("resnet18", "resnet34", "resnet50"):
+        shapes |= {TRUNK + k: shape for k, shape in trunk_shapes(trunk).items()}
+    check_shapes(checkpoint.tensors, shapes, what)
