@@ -18,9 +18,9 @@ from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.trunks.vgg import VGGMConv1
 from d3s_vot.weights.checkpoint import Checkpoint
 
-# Learns little and looks once, at the smaller of the samples, for tests of what stands around it.
+# Learns little, from small samples, for tests of what stands around it.
 QUICK = ECOConfig(
-    corrected=1, scales=3, gauss_newton_steps=2, gauss_newton_cg_iterations=3, min_sample_size=200, max_sample_size=200
+    corrected=1, scales=3, gauss_newton_steps=2, gauss_newton_cg_iterations=3, min_sample_size=80, max_sample_size=80
 )
 
 

@@ -35,6 +35,12 @@ def convert_published(
         if gem_trunk_source is not None:
             raise InputError("OSTrack has one trunk, which its file holds; leave out the file of another")
         return ostrack.convert_published(source, target)
+    if _is_eco(content):
+        from d3s_vot.trackers.eco import convert as eco
+
+        if gem_trunk_source is not None:
+            raise InputError("ECO's file holds all of its networks; leave out the file of another trunk")
+        return eco.convert_published(source, target)
     if _is_siamfcpp(content):
         from d3s_vot.trackers.siamfcpp import convert as siamfcpp
 
@@ -44,6 +50,11 @@ def convert_published(
     from d3s_vot.trackers.d3s import convert as d3s
 
     return d3s.convert_published(source, target, gem_trunk_source)
+
+
+def _is_eco(content: object) -> bool:
+    names = content if isinstance(content, dict) else ()
+    return any(isinstance(name, str) and name.startswith("vggmconv1.") for name in names)
 
 
 def _is_siamfcpp(content: object) -> bool:

@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO")
 
 
 def family(tracker: str) -> type[Model]:
@@ -38,6 +38,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.ostrack.model import OSTrackModel
 
             return OSTrackModel
+        case "ECO":
+            from d3s_vot.trackers.eco.model import ECOModel
+
+            return ECOModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -60,6 +64,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.ostrack import published as ostrack
 
             return ostrack.PUBLISHED
+        case "ECO":
+            from d3s_vot.trackers.eco import published as eco
+
+            return eco.PUBLISHED
     return ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ncc
 import ostrack_golden
+from eco_golden import quick_checkpoint
 from siamfcpp_golden import random_checkpoint
 
 from d3s_vot.trackers.names import NAMES
@@ -23,6 +24,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return random_checkpoint("tinyconv", memory_size=3, memory_step=2)
         case "OSTrack":
             return ostrack_golden.random_checkpoint(temporal=1)
+        case "ECO":
+            return quick_checkpoint()
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")

@@ -22,6 +22,7 @@ from d3s_vot.weights.fitting import check_shapes
 TRACKER = "ECO"
 TRUNK, SHALLOW = "trunk.", "shallow."  # prefixes of tensors
 COUNTS = ".num_batches_tracked"  # of no use for inference
+CARRIED = ("resnet18", "resnet34", "resnet50")  # trunks that a checkpoint may carry
 NAMES = ("trunk", "shallow")  # what a configuration holds beside constants
 
 
@@ -63,19 +64,12 @@ def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
 
 def trunk_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what a trunk that is carried has."""
-    with torch.device("meta"):  # shapes only
-        network = _torchvision_trunk(name)
-    return {k: tuple(v.shape) for k, v in network.items() if not k.endswith(COUNTS)}
+    from torchvision import models  # seconds to import, which the packaged trunks do not need
 
-
-def _torchvision_trunk(name: str) -> dict[str, Tensor]:
-    from torchvision import models
-
-    return {
-        key: value
-        for key, value in getattr(models, name)(weights=None).state_dict().items()
-        if not key.startswith(("layer4.", "fc."))
-    }
+    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
+        state = getattr(models, name)(weights=None).state_dict()
+    beyond = ("layer4.", "fc.")
+    return {k: tuple(v.shape) for k, v in state.items() if not k.startswith(beyond) and not k.endswith(COUNTS)}
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
@@ -100,6 +94,6 @@ def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     if shallow == VGG:
         with torch.device("meta"):
             shapes |= {SHALLOW + k: tuple(v.shape) for k, v in VGGMConv1().state_dict().items()}
-    if part(checkpoint, TRUNK) and trunk in ("resnet18", "resnet34", "resnet50"):
+    if trunk in CARRIED and (shallow == VGG or part(checkpoint, TRUNK)):  # the published file holds both
         shapes |= {TRUNK + k: shape for k, shape in trunk_shapes(trunk).items()}
     check_shapes(checkpoint.tensors, shapes, what)
