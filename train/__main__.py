@@ -26,10 +26,12 @@ from d3s_vot.locks import locked
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.siamfcpp.config import HEAD_CONVOLUTIONS
 from d3s_vot.trunks.trunk import CHANNELS
+from d3s_vot.trunks.vit import SIZES
 from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint
 from train.config import AUGMENTATIONS, SCHEDULES, TrainConfig
 from train.data import coco
+from train.data.clips import find_clips
 from train.data.holdout import hold_out, read_names
 from train.data.index import index
 from train.data.items import Item, Source, source_names
@@ -38,7 +40,7 @@ from train.loop import Trainer
 from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
 from train.tasks.d3s import Segmentation
-from train.tasks.names import DEFAULT, NAMES, task
+from train.tasks.names import DEFAULT, NAMES, UNLABELLED, task
 from train.validation import Validation, write_sheet
 
 CACHE = Path("~/.cache/d3s_vot/train")
@@ -61,10 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sources = [Source.parse(text) for text in options.data]
             names = [name for path in options.hold_out for name in read_names(path)]
             weights = dict(zip(source_names(sources), (s.weight for s in sources), strict=True))
-            items = _index(sources, options.cache.expanduser(), config.workers, group)
+            items: list[Any]
+            if options.tracker in UNLABELLED:
+                items = group.from_first(lambda: find_clips(sources))
+            else:
+                items = _index(sources, options.cache.expanduser(), config.workers, group)
             if names:
                 items = hold_out(items, names)
             if options.validate_only:
+                if options.tracker != DEFAULT:
+                    raise DataError(f"--validate-only takes weights of {DEFAULT} alone; leave out --tracker")
                 setting_up = False
                 _validate_only(options, config, items, weights, device, group)
                 return 0
@@ -106,7 +114,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", nargs="+", action="extend", required=True, metavar="NAME=DIR[:WEIGHT]",
-        help="data sets, each with its share of the pairs; NAME is youtube-vos, davis, stills or coco",
+        help="data sets, each with its share of the pairs; NAME is youtube-vos, davis, stills, coco, or clips",
     )  # fmt: skip
     parser.add_argument("--hold-out", type=Path, nargs="+", default=[], metavar="FILE",
                         help="list of SET/VIDEO or SET, one a line, to validate on and never to train on")  # fmt: skip
@@ -117,7 +125,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
     parser.add_argument("--tracker", choices=NAMES, default=DEFAULT,
-                        help=f"what is trained, SiamFCpp by the schedule siamfcpp; default {DEFAULT}")  # fmt: skip
+                        help="what is trained, SiamFCpp by the schedule siamfcpp, DropMAE by dropmae; "
+                        f"default {DEFAULT}")  # fmt: skip
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",
                         help="the settings of the run that no option gives; default quick")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")
@@ -129,7 +138,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     of_schedule = parser.add_argument_group("settings", "by default those of the schedule")
     of_schedule.add_argument("--augmentation", choices=sorted(AUGMENTATIONS), help="how pairs are made")
-    of_schedule.add_argument("--trunk", choices=sorted({*CHANNELS, *HEAD_CONVOLUTIONS}), help="features' network")
+    trunks = sorted({*CHANNELS, *HEAD_CONVOLUTIONS, *SIZES})
+    of_schedule.add_argument("--trunk", choices=trunks, help="features' network")
     of_schedule.add_argument("--tune-trunk", type=int, choices=range(5), nargs="?", const=4, dest="tuned_stages",
                              metavar="N", help="train the trunk too, or the last N of its four stages")  # fmt: skip
     of_schedule.add_argument("--width", type=_at_least(1), metavar="N",

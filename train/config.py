@@ -125,16 +125,17 @@ class TrainConfig:
     epoch: int = 1_000  # iterations; validation and a sheet of predictions end each
     batch: int = 64  # pairs of a step, over all processes
     optimizer: str = "adam"  # or adamw
+    beta2: float = 0.999  # of the optimiser, for the moving average of squared gradients
     learning_rate: float = 1e-3  # peak
     warmup: int = 0  # iterations
-    decay: str = "step"  # or cosine, to a hundredth
+    decay: str = "step"  # or cosine, to a hundredth, or cosine-to-zero
     step_iterations: int = 15_000
     step_factor: float = 0.2
     weight_decay: float = 0.0
     dice: float = 0.0  # weight of the soft Dice loss beside the binary cross-entropy
     gain: float = 1.0  # of the last batch norm at the start: the spread of the first logits
     prior: float = 0.0  # its offset at the start: the logit of background, and minus that of the target
-    clip: float = 5.0  # norm of the gradient
+    clip: float = 5.0  # norm of the gradient; 0: none
     ema: float = 0.998  # moving average of the weights; 0: none
     precision: str = "auto"  # of the forward pass, by autocast: bfloat16 or float32; auto: see memory.choose_precision
     seed: int = 0
@@ -165,6 +166,18 @@ SCHEDULES: dict[str, TrainConfig] = {
         iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=4e-3, warmup=100, decay="cosine",
         weight_decay=1e-4, dice=1.0, gain=2.0, prior=2.5, ema=0.99,
         rules="calibrated", pairs=PairConfig.mild(),
+    ),
+    # The pre-training of DropMAE, on a small transformer, and as published, over Kinetics-400: 1,600 epochs of 240,000
+    # videos, 40 of them with a rising rate.
+    "dropmae": TrainConfig(
+        trunk="vit-tiny", iterations=10_000, epoch=500, batch=32, optimizer="adamw", beta2=0.95, learning_rate=1.5e-3,
+        warmup=300, decay="cosine-to-zero", weight_decay=0.05, clip=0.0, ema=0.0, validation_pairs=64,
+        pairs=PairConfig(224, max_gap=49),
+    ),
+    "dropmae-published": TrainConfig(
+        trunk="vit-base", iterations=93_750, epoch=1_000, batch=4096, optimizer="adamw", beta2=0.95,
+        learning_rate=1.5e-4 * 4096 / 256, warmup=2_344, decay="cosine-to-zero", weight_decay=0.05, clip=0.0, ema=0.0,
+        workers=10, pairs=PairConfig(224, max_gap=49),
     ),
     # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
     # template is the middle of its crop, where the target has to be.

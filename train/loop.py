@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,9 +21,9 @@ from d3s_vot.interrupts import Signals, uninterrupted
 from d3s_vot.weights.checkpoint import Checkpoint, tensor_checksum
 from d3s_vot.zoo import save_checkpoint
 from train.config import TrainConfig
-from train.data.feed import Batch, Feed
+from train.data.clips import Clip
+from train.data.feed import Batch
 from train.data.items import Item
-from train.data.pairs import PairDataset
 from train.errors import DataError
 from train.memory import choose_precision
 from train.parallel import Group, PeerError
@@ -32,7 +32,7 @@ from train.schedule import rate
 from train.state import describe_run, fingerprint, load_state, save_state
 from train.tasks.base import MakeTask, Task
 from train.tasks.names import task
-from train.validation import Validation
+from train.validation import NAMES, write_sheet
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Trainer:
 
     Args:
         config: of the run.
-        items: objects to train on and, by their `held_out`, to validate on.
+        items: objects, or videos without labels, to train on and, by their `held_out`, to validate on.
         weights: of each source of the items.
         output: folder for `state.pt`, `log.csv`, `pairs.png` and `head.safetensors`.
         device: where the network runs.
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        items: list[Item],
+        items: Sequence[Item | Clip],
         weights: dict[str, float],
         output: Path,
         device: torch.device,
@@ -80,27 +80,23 @@ class Trainer:
         self.group = group or Group()
         self.group.check_batch(config.batch)
         self.precision = choose_precision(config.precision, device)
-        self.report = Report(output, config.iterations, tensorboard)
-
         torch.manual_seed(config.seed)
         self.task = (make or task())(config, device, trunk_weights, self.group.size, start)
+        self.report = Report(output, config.iterations, tensorboard, self.task.measure)
         # A moving average of factor 0 is the network itself.
         self.average = AveragedModel(self.task, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         groups = self.task.parameter_groups(config)
         self.parameters = [p for part in groups for p in part["params"]]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-        self.optimizer = kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        betas = (0.9, config.beta2)
+        self.optimizer = kind(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay)
 
         kept, train = [i for i in items if i.held_out], [i for i in items if not i.held_out]
         if not train:
             raise DataError(f"the data hold no objects to train on, {len(kept)} to validate on; add pictures")
-        local = config.batch // self.group.size
-        self.data = PairDataset(train, weights, config.pairs, config.seed, config.iterations * config.batch)
-        self.feed = Feed(config.pairs, device, config.workers)
-        self.validation = Validation(
-            kept, weights, config.pairs, count=config.validation_pairs, batch=local, workers=config.workers,
-            device=device, group=self.group,
-        )  # fmt: skip
+        self.data = self.task.dataset(train, weights, config)
+        self.feed = self.task.feed(config, device)
+        self.validation = self.task.validation(kept, weights, config, device, self.group)
         trunk = tensor_checksum(self.task.trunk_state())
         self.fingerprint = fingerprint(items, weights, trunk, *([] if start is None else [start.checksum]))
         self.provenance = describe_run(config, schedule, items, weights, trunk=trunk, start=start)
@@ -127,6 +123,9 @@ class Trainer:
         """
         c = self.config
         self.group.from_first(self._prepare_output)
+        if self.iteration == 0 and self.task.shown_before:
+            _, sheet = self.validation(cast(Task, self.average.module), self.precision)
+            self.group.from_first(lambda: write_sheet(self.output / "before.png", sheet))
         self._begun = saved = time.monotonic()
         first, meter = self.iteration, Meter()
         with uninterrupted(at_once=self.group.size == 1) as stop:
@@ -163,7 +162,8 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.group.sum_gradients(self.parameters)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        if self.config.clip:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.average.update_parameters(self.task)
         self.iteration += 1
@@ -223,10 +223,10 @@ class Trainer:
         Raises:
             CheckpointError: it cannot be written.
         """
-        iou = self.scores.get("all", {}).get("iou")
+        found = self.scores.get("all", {}).get(self.task.measure)
         facts = {
             "iterations": self.iteration,
-            "validation_iou": iou,
+            f"validation_{self.task.measure}": found,
             "validation": self.scores,
             "seconds": round(self._seconds()),
             "pairs_per_second": round(self.iteration * self.config.batch / max(self._seconds(), 1e-6), 1),
@@ -234,7 +234,8 @@ class Trainer:
         checkpoint = cast(Task, self.average.module).checkpoint(self.provenance | facts, self.config.rules)
         save_checkpoint(self.output / WEIGHTS, checkpoint)
         self.report.end()
-        log.info("done: validation IoU %s, weights in %s", iou, self.output / WEIGHTS)
+        name = NAMES.get(self.task.measure, self.task.measure)
+        log.info("done: validation %s %s, weights in %s", name, found, self.output / WEIGHTS)
 
     def _prepare_output(self) -> None:
         self.output.mkdir(parents=True, exist_ok=True)
@@ -284,10 +285,11 @@ class Trainer:
     def _write_row(self, meter: Meter, first: int) -> None:
         self._settle()
         steps_per_second, waiting = meter.lap()
-        iou = self.scores.get("all", {}).get("iou", math.nan)
+        found = self.scores.get("all", {}).get(self.task.measure, math.nan)
         learning_rate = self.optimizer.param_groups[0]["lr"]
         speed = steps_per_second * self.config.batch
-        row = Row(self.iteration, sum(self.losses) / len(self.losses), iou, learning_rate, speed, waiting, self.skipped)
+        loss = sum(self.losses) / len(self.losses)
+        row = Row(self.iteration, loss, found, learning_rate, speed, waiting, self.skipped)
         spent = time.monotonic() - self._begun
         left = spent / (self.iteration - first) * (self.config.iterations - self.iteration)
         self.losses = []

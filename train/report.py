@@ -14,7 +14,7 @@ from typing import Any
 
 from d3s_vot.files import write_whole
 from train.errors import DataError
-from train.validation import Scores, Sheet, write_sheet
+from train.validation import NAMES, Scores, Sheet, write_sheet
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Row:
     Attributes:
         iteration: steps done.
         loss: mean since the last row.
-        validation_iou: latest, nan before the first.
+        validation: latest, nan before the first.
         learning_rate: of the last step.
         pairs_per_second: of all processes, since the last row; validation does not count.
         waiting: share of that time, 0..1, in which the first process waited for data.
@@ -35,7 +35,7 @@ class Row:
 
     iteration: int
     loss: float
-    validation_iou: float
+    validation: float
     learning_rate: float
     pairs_per_second: float
     waiting: float
@@ -47,7 +47,7 @@ class Row:
         return [format(value, form) for value, form in zip(astuple(self), forms, strict=True)]
 
 
-HEADING = [field.name for field in fields(Row)]
+COLUMNS = [field.name for field in fields(Row)]
 
 
 class Meter:
@@ -87,13 +87,14 @@ class Report:
         output: folder of the run.
         iterations: of the whole run.
         tensorboard: whether to write `output/tensorboard` too.
+        measure: of the validation, in a word.
 
     Raises:
         DataError: TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, output: Path, iterations: int, tensorboard: bool) -> None:
-        self.output, self.iterations = output, iterations
+    def __init__(self, output: Path, iterations: int, tensorboard: bool, measure: str = "iou") -> None:
+        self.output, self.iterations, self.measure = output, iterations, measure
         self.path = output / "log.csv"
         self.with_tensorboard = tensorboard
         self.writer: Any = None
@@ -106,7 +107,8 @@ class Report:
         Raises:
             OSError: the log cannot be written.
         """
-        rows = [HEADING, *_rows_until(self.path, iteration)] if iteration else [HEADING]
+        heading = [f"validation_{self.measure}" if name == "validation" else name for name in COLUMNS]
+        rows = [heading, *_rows_until(self.path, iteration)] if iteration else [heading]
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)
         write_whole(self.path, text.getvalue().encode())
@@ -118,9 +120,9 @@ class Report:
         """Write a row everywhere; a blank on the terminal for what is not known yet."""
         skipped = f"  skipped {row.skipped}" if row.skipped else ""
         log.info(
-            "iteration %d of %d  loss %.4f  IoU %.3f  %.1f pairs/s  waiting %.0f %%  %.0f min left%s",
-            row.iteration, self.iterations, row.loss, row.validation_iou, row.pairs_per_second, 100 * row.waiting,
-            minutes_left, skipped,
+            "iteration %d of %d  loss %.4f  %s %.3f  %.1f pairs/s  waiting %.0f %%  %.0f min left%s",
+            row.iteration, self.iterations, row.loss, NAMES.get(self.measure, self.measure), row.validation,
+            row.pairs_per_second, 100 * row.waiting, minutes_left, skipped,
         )  # fmt: skip
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(row.formatted())
@@ -134,7 +136,7 @@ class Report:
         write_sheet(self.output / "pairs.png", sheet)
         if self.writer is not None:
             for name, score in (scores.collections | {"all": scores.overall}).items():
-                self.writer.add_scalar(f"validation_iou/{name}", score.iou, iteration)
+                self.writer.add_scalar(f"validation_{self.measure}/{name}", score.value, iteration)
             self.writer.add_image("pairs", sheet, iteration, dataformats="HWC")
             self.writer.flush()
 
@@ -150,7 +152,7 @@ def _rows_until(path: Path, iteration: int) -> list[list[str]]:
         return []
     with path.open(newline="", errors="replace") as file:
         rows = list(csv.reader(file))
-    return [r for r in rows if len(r) == len(HEADING) and r[0].isdigit() and int(r[0]) <= iteration]
+    return [r for r in rows if len(r) == len(COLUMNS) and r[0].isdigit() and int(r[0]) <= iteration]
 
 
 def _summary_writer() -> Any:

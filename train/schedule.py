@@ -8,7 +8,7 @@ from train.config import TrainConfig
 
 
 def rate(config: TrainConfig, iteration: int) -> float:
-    """Factor of the learning rate in a step: a linear warm-up, then half a cosine to a hundredth, or steps.
+    """Factor of the learning rate in a step: a linear warm-up, then half a cosine to a hundredth or to zero, or steps.
 
     >>> from train.config import TrainConfig
     >>> steps = TrainConfig(decay="step", step_iterations=10, step_factor=0.5, warmup=2)
@@ -20,4 +20,5 @@ def rate(config: TrainConfig, iteration: int) -> float:
     if config.decay == "step":
         return config.step_factor ** (iteration // config.step_iterations)
     done = (iteration - config.warmup) / max(config.iterations - config.warmup, 1)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    least = 0.0 if config.decay == "cosine-to-zero" else 0.01
+    return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))

@@ -7,7 +7,7 @@ import hashlib
 import io
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from d3s_vot.files import write_whole
 from d3s_vot.weights.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.data.clips import Clip
 from train.data.items import Item
 from train.errors import DataError
 
@@ -84,7 +85,7 @@ def load_state(path: Path, config: TrainConfig, data: str) -> dict[str, Any]:
     return state
 
 
-def fingerprint(items: Iterable[Item], weights: dict[str, float], *more: str) -> str:
+def fingerprint(items: Iterable[Item | Clip], weights: dict[str, float], *more: str) -> str:
     """A checksum of the objects, of the sources' weights and of further text; the place of the files plays no part.
 
     Of the pictures the sizes of the files count: another picture under the same name hardly ever has the same.
@@ -93,13 +94,12 @@ def fingerprint(items: Iterable[Item], weights: dict[str, float], *more: str) ->
     sizes: dict[Path, int] = {}
     for i in items:
         if i.image not in sizes:
-            sizes[i.image] = i.image.stat().st_size
-        facts = (i.source, i.collection, i.group, i.frame, i.instance, i.area, i.box, i.held_out, sizes[i.image])
-        digest.update(f"{facts}\n".encode())
+            sizes[i.image] = i.bytes
+        digest.update(f"{(*i.facts, sizes[i.image])}\n".encode())
     return digest.hexdigest()
 
 
-def describe_data(items: Iterable[Item], weights: dict[str, float]) -> dict[str, Any]:
+def describe_data(items: Iterable[Item | Clip], weights: dict[str, float]) -> dict[str, Any]:
     """For the weights' metadata: of each source its weight, and of each collection the number of objects."""
     counts = Counter((i.source, i.collection, i.held_out) for i in items)
     sources: dict[str, Any] = {name: {"weight": weight, "collections": {}} for name, weight in weights.items()}
@@ -114,7 +114,7 @@ def describe_data(items: Iterable[Item], weights: dict[str, float]) -> dict[str,
 def describe_run(
     config: TrainConfig,
     schedule: str,
-    items: list[Item],
+    items: Sequence[Item | Clip],
     weights: dict[str, float],
     *,
     trunk: str,

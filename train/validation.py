@@ -25,6 +25,7 @@ SEED = 1_000_003  # of the validation pairs, the same in every run
 TILES, COLUMNS, TILE = 16, 2, 160  # pairs on the sheet, how many side by side, pixels of a picture
 
 Sheet = NDArray[np.uint8]
+NAMES = {"iou": "IoU"}  # of measures, where people read them
 
 
 class Segmenter(Protocol):
@@ -39,14 +40,14 @@ class Segmenter(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """Mean IoU over a number of pairs."""
+    """The mean of a measure over a number of pairs."""
 
-    iou: float
+    value: float
     pairs: int
 
     @classmethod
     def of(cls, values: list[float]) -> Score:
-        """Of the IoU of each pair."""
+        """Of the value of each pair."""
         return cls(float(np.mean(values)), len(values))
 
 
@@ -56,6 +57,7 @@ class Scores:
 
     overall: Score
     collections: dict[str, Score]
+    measure: str = "iou"
 
     def table(self) -> str:
         """As lines of text, a collection each.
@@ -68,13 +70,13 @@ class Scores:
         """
         rows = [*sorted(self.collections.items()), ("all", self.overall)]
         width = max(len("collection"), *(len(name) for name, _ in rows))
-        lines = [f"{name:<{width}}  {score.pairs:>5}  {score.iou:.3f}" for name, score in rows]
-        return "\n".join([f"{'collection':<{width}}  pairs    IoU", *lines])
+        lines = [f"{name:<{width}}  {score.pairs:>5}  {score.value:.3f}" for name, score in rows]
+        return "\n".join([f"{'collection':<{width}}  pairs  {NAMES.get(self.measure, self.measure):>5}", *lines])
 
     def plain(self) -> dict[str, Any]:
-        """As JSON knows it: {collection or "all": {"iou": mean, "pairs": number}}."""
+        """As JSON knows it: {collection or "all": {measure: mean, "pairs": number}}."""
         every = self.collections | {"all": self.overall}
-        return {name: {"iou": round(score.iou, 4), "pairs": score.pairs} for name, score in every.items()}
+        return {name: {self.measure: round(score.value, 4), "pairs": score.pairs} for name, score in every.items()}
 
 
 class Validation:

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from train.augment.render import Renderer, collate, make_batch
 from train.config import PairConfig
-from train.data.pairs import PairDataset
 from train.errors import DataError
 
 Batch = dict[str, Tensor]
+Gather = Callable[[list[Any]], dict[str, Any]]  # pairs to a batch
 
 
 class Feed:
@@ -30,15 +30,18 @@ class Feed:
         pairs: how they are made.
         device: where the batches are needed.
         workers: processes that make them; 0: this one does.
+        gather: makes a batch of pairs that need no rendering; None: they are of masks, and rendered.
     """
 
-    def __init__(self, pairs: PairConfig, device: torch.device, workers: int) -> None:
+    def __init__(
+        self, pairs: PairConfig, device: torch.device, workers: int, gather: Gather | None = None
+    ) -> None:
         self.device, self.workers = device, workers
         self.on_device = device.type == "cuda"
-        self.collate = collate if self.on_device else make_batch(pairs)
-        self.renderer = Renderer(pairs) if self.on_device else None
+        self.collate = gather or (collate if self.on_device else make_batch(pairs))
+        self.renderer = Renderer(pairs) if self.on_device and gather is None else None
 
-    def batches(self, dataset: PairDataset, numbers: Sequence[range]) -> Iterator[dict[str, Any]]:
+    def batches(self, dataset: Dataset[Any], numbers: Sequence[range]) -> Iterator[dict[str, Any]]:
         """Batches of the pairs of these numbers, one batch for each range, still on the CPU.
 
         Besides tensors they hold `collection`, the name of each pair's set, and `skipped`, how many broken pictures

@@ -6,9 +6,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from train.data.clips import Clip
 from train.data.items import Item
 from train.errors import DataError
+
+T = TypeVar("T", Item, Clip)
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,7 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
-def hold_out(items: Iterable[Item], names: Iterable[str]) -> list[Item]:
+def hold_out(items: Iterable[T], names: Iterable[str]) -> list[T]:
     """The same items, those of the named sets, videos and pictures held out too.
 
     Args:
@@ -55,7 +59,7 @@ def hold_out(items: Iterable[Item], names: Iterable[str]) -> list[Item]:
     return held
 
 
-def _names(item: Item) -> list[str]:
+def _names(item: Item | Clip) -> list[str]:
     """All names that an item can be listed by.
 
     >>> from types import SimpleNamespace

@@ -66,6 +66,8 @@ def index(sources: list[Source], *, cache: Path | None, workers: int) -> Index:
     items: list[Item] = []
     everything = Skipped()
     for source, name in zip(sources, source_names(sources), strict=True):
+        if source.layout not in KINDS:
+            raise DataError(f"{source.layout}={source.root} has no labels; only DropMAE is trained on such videos")
         layout = KINDS[source.layout](name, source.root)
         kept = recall(cache, layout) if cache else None
         found, skipped = kept or _search(layout, workers)

@@ -20,7 +20,7 @@ from d3s_vot.labels import VOID, read_labels
 from train.data import coco
 from train.errors import DataError
 
-LAYOUTS = ("youtube-vos", "davis", "stills", "coco")
+LAYOUTS = ("youtube-vos", "davis", "stills", "coco", "clips")
 MIN_AREA = 300  # pixels of the picture; smaller objects carry too little shape
 IGNORE = VOID  # in a mask of ids: neither object nor background
 WHOLE = 255  # as an instance: the mask has no ids, it is one object
@@ -115,6 +115,17 @@ class Item:
     held_out: bool
     cutout: bool = False
     background: bool = True
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What tells it from others, wherever it lies."""
+        place = (self.source, self.collection, self.group, self.frame)
+        return (*place, self.instance, self.area, self.box, self.held_out)
+
+    @property
+    def bytes(self) -> int:
+        """Of the picture's file."""
+        return self.image.stat().st_size
 
 
 def read_image(path: Path) -> Picture:

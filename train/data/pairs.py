@@ -69,7 +69,7 @@ class PairDataset(Dataset[Pair]):
                 pair = self._draw(rng)
             except DataError as error:
                 skipped, last = skipped + 1, str(error)
-                _warn(last)
+                warn(last)
                 continue
             if pair is not None:
                 return dataclasses.replace(pair, skipped=skipped)
@@ -114,6 +114,6 @@ def _picture(item: Item) -> tuple[str, str, str, int]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
     """Log a message, once in a process: the same picture is drawn again and again."""
     log.warning("left out: %s", message)

@@ -6,7 +6,8 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp")
+NAMES = (DEFAULT, "SiamFCpp", "DropMAE")
+UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
 def task(tracker: str = DEFAULT) -> MakeTask:
@@ -24,4 +25,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.siamfcpp import DenseBoxes
 
             return DenseBoxes.create
+        case "DropMAE":
+            from train.tasks.dropmae import MaskedFrames
+
+            return MaskedFrames.create
     raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")
