@@ -38,6 +38,8 @@ class Model(ABC):
     Attributes:
         name: of the tracker, one of `trackers.names.NAMES`.
         gives_masks: whether it answers with masks; otherwise with boxes, also where it is given a mask.
+        joins_masks: whether targets that are followed together share the pixels of a frame among them, so that a target
+            gets another answer than alone.
         rules: constants by name, which a user may choose instead of those of the weights.
         architecture: the networks in a word, such as the trunk's name.
         config: its constants.
@@ -47,6 +49,7 @@ class Model(ABC):
 
     name: ClassVar[str]
     gives_masks: ClassVar[bool]
+    joins_masks: ClassVar[bool] = False
     rules: ClassVar[Mapping[str, Constants]]
     architecture: str
     config: Any

@@ -52,6 +52,15 @@ class MaskPatch:
         probability[:h, :w] = mask[y : y + h, x : x + w]
         return cls(Crop((x + side / 2, y + side / 2), (x, y), side, side), probability, threshold)
 
+    @classmethod
+    def of_image(cls, probability: NDArray[np.float32], threshold: float = 0.5) -> MaskPatch:
+        """Of the probability of every pixel of an image, H x W, what is above the threshold."""
+        patch = cls.full(probability > threshold, threshold)
+        (x, y), side = patch.crop.corner, patch.crop.side
+        part = probability[y : y + side, x : x + side]
+        patch.probability[: part.shape[0], : part.shape[1]] *= part
+        return patch
+
     def in_image(self, height: int, width: int) -> NDArray[np.float32]:
         """The probability of every pixel of the image: H x W, zero outside the crop."""
         return self.crop.paste(self.probability, height, width)

@@ -45,7 +45,8 @@ class TargetError(D3SError):
 def track_together(trackers: Iterable[Tracker] | Tracker, image: ImageLike) -> list[Prediction]:
     """Find several targets in the next frame of their video.
 
-    The answers are those of each tracker's own `track`, but for rounding. All share the upload of the frame; those of
+    The answers are those of each tracker's own `track`, but for rounding, unless the model joins masks
+    (`Model.joins_masks`): then no pixel is of two targets. All share the upload of the frame; those of
     one model, as `fork` makes them, go through its networks together, as many at once as is fast on the device.
 
     Args:

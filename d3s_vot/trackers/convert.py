@@ -41,6 +41,12 @@ def convert_published(
         if gem_trunk_source is not None:
             raise InputError("ECO's file holds all of its networks; leave out the file of another trunk")
         return eco.convert_published(source, target)
+    if _is_dropseg(content):
+        from d3s_vot.trackers.dropseg import convert as dropseg
+
+        if gem_trunk_source is not None:
+            raise InputError("DropSeg has one trunk, which its file holds; leave out the file of another")
+        return dropseg.convert_published(source, target)
     if _is_siamfcpp(content):
         from d3s_vot.trackers.siamfcpp import convert as siamfcpp
 
@@ -67,3 +73,8 @@ def _is_ostrack(content: object) -> bool:
     states = [content.get(name) for name in ("net", "model")] if isinstance(content, dict) else []
     names = (name for state in states if isinstance(state, dict) for name in state if isinstance(name, str))
     return any(name.startswith(("backbone.", "box_head.", "blocks.", "decoder_blocks.")) for name in names)
+
+
+def _is_dropseg(content: object) -> bool:
+    state = content.get("network", content) if isinstance(content, dict) else None
+    return isinstance(state, dict) and any(isinstance(n, str) and n.startswith("stcn_decoder.") for n in state)

@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg")
 
 
 def family(tracker: str) -> type[Model]:
@@ -42,6 +42,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.eco.model import ECOModel
 
             return ECOModel
+        case "DropSeg":
+            from d3s_vot.trackers.dropseg.model import DropSegModel
+
+            return DropSegModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -68,6 +72,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.eco import published as eco
 
             return eco.PUBLISHED
+        case "DropSeg":
+            from d3s_vot.trackers.dropseg import published as dropseg
+
+            return dropseg.PUBLISHED
     return ()
 
 

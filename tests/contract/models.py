@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dropseg_golden
 import ncc
 import ostrack_golden
 from eco_golden import quick_checkpoint
@@ -26,6 +27,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return ostrack_golden.random_checkpoint(temporal=1)
         case "ECO":
             return quick_checkpoint()
+        case "DropSeg":
+            return dropseg_golden.random_checkpoint()
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")
