@@ -125,8 +125,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
     parser.add_argument("--tracker", choices=NAMES, default=DEFAULT,
-                        help="what is trained, SiamFCpp by the schedule siamfcpp, DropMAE by dropmae; "
-                        f"default {DEFAULT}")  # fmt: skip
+                        help="what is trained, by a schedule of its name: siamfcpp, dropmae, ostrack; "
+                        f"default {DEFAULT}, by quick")  # fmt: skip
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",
                         help="the settings of the run that no option gives; default quick")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")

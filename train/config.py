@@ -179,6 +179,18 @@ SCHEDULES: dict[str, TrainConfig] = {
         learning_rate=1.5e-4 * 4096 / 256, warmup=2_344, decay="cosine-to-zero", weight_decay=0.05, clip=0.0, ema=0.0,
         workers=10, pairs=PairConfig(224, max_gap=49),
     ),
+    # OSTrack or DropTrack, as published, 300 epochs of 60,000 pairs, whose rate falls after 240, and on a small
+    # transformer.
+    "ostrack-published": TrainConfig(
+        trunk="vit-base", iterations=140_625, epoch=2_000, batch=128, optimizer="adamw", learning_rate=4e-4,
+        step_iterations=112_500, step_factor=0.1, weight_decay=1e-4, clip=0.1, ema=0.0, workers=10,
+        pairs=dataclasses.replace(PairConfig.published(256), search_shift=1.5, max_gap=200),
+    ),
+    "ostrack": TrainConfig(
+        trunk="vit-tiny", trunk_rate=1.0, iterations=5_000, epoch=500, batch=16, optimizer="adamw", learning_rate=5e-4,
+        warmup=200, decay="cosine", weight_decay=1e-4, clip=1.0, ema=0.99,
+        pairs=dataclasses.replace(PairConfig.mild(256), part=0.0, region=0.0),
+    ),
     # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
     # template is the middle of its crop, where the target has to be.
     "siamfcpp": TrainConfig(

@@ -6,7 +6,7 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp", "DropMAE")
+NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack")
 UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
@@ -29,4 +29,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.dropmae import MaskedFrames
 
             return MaskedFrames.create
+        case "OSTrack":
+            from train.tasks.ostrack import CentreBoxes
+
+            return CentreBoxes.create
     raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")

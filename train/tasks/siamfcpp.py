@@ -23,6 +23,7 @@ from train.config import TrainConfig
 from train.data.feed import Batch
 from train.parallel import synchronize_batch_norm
 from train.tasks.base import Task
+from train.tasks.boxes import box_masks, mask_boxes
 from train.tasks.siamfcpp_losses import locations, losses, make_targets
 
 PRIOR = -4.6  # first logit of the class: one location in a hundred is the target (Lin et al., 2017)
@@ -128,10 +129,7 @@ class DenseBoxes(Task):
 
     def masks(self, batch: Batch) -> Tensor:
         """The best boxes as masks, for validation: B x S x S bool."""
-        at = torch.arange(batch["search"].shape[-1], device=batch["search"].device)
-        x0, y0, x1, y1 = self.boxes(batch).t()[..., None]  # B x 1 each
-        columns, rows = (at >= x0) & (at <= x1), (at >= y0) & (at <= y1)  # B x S each
-        return rows[:, :, None] & columns[:, None]
+        return box_masks(self.boxes(batch), batch["search"].shape[-1])
 
     def trunk_state(self) -> dict[str, Tensor]:
         """See `Task.trunk_state`."""
@@ -150,14 +148,3 @@ class DenseBoxes(Task):
     def checkpoint(self, provenance: dict[str, Any], rules: str) -> Checkpoint:
         """The weights in the package's format, with the rules that they are for, whatever others are named."""
         return create(self.network.state_dict(), self.trunk, self.config, provenance)
-
-
-def mask_boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """B x S x S bool -> x0, y0, x1, y1 around each, first and last pixel (B x 4), and whether there is any (B)."""
-    size = masks.shape[-1]
-    ends = []
-    for lines in (masks.any(dim=1), masks.any(dim=2)):  # columns, rows: B x S
-        seen = lines.int()
-        ends.append((seen.argmax(dim=1), size - 1 - seen.flip(1).argmax(dim=1)))
-    (x0, x1), (y0, y1) = ends
-    return torch.stack([x0, y0, x1, y1], dim=1).float(), masks.flatten(1).any(dim=1)

@@ -19,7 +19,7 @@ def restore(tokens: Tensor, places: Tensor, count: int) -> Tensor:
     return full.scatter(1, places[..., None].expand(-1, -1, width), tokens)
 
 
-def keep_ratio(epoch: int, last: float = 0.7, *, start: int = 20, length: int = 80) -> float:
+def keep_ratio(epoch: float, last: float = 0.7, *, start: int = 20, length: int = 80) -> float:
     """The share of tokens that training keeps at an epoch: all until `start`, then falling as a cosine to `last`.
 
     >>> [round(keep_ratio(epoch), 3) for epoch in (1, 20, 60, 100, 200)]

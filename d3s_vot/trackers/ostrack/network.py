@@ -5,6 +5,8 @@ Ye et al., ECCV 2022, section 3; names of the parameters are those of the publis
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,7 @@ class Backbone(nn.Module):
     def __init__(self, config: OSTrackConfig, drop_path: float = 0.0) -> None:
         super().__init__()
         width, depth = config.width, config.depth
+        self.config = config
         self.centre_token, self.kept = config.centre_token, config.kept
         self.search_tokens = config.search_side**2
         self.normalise = Normalise()
@@ -41,6 +44,10 @@ class Backbone(nn.Module):
         rates = [drop_path * n / max(depth - 1, 1) for n in range(depth)]
         self.blocks = nn.ModuleList(Block(config.size, rate) for rate in rates)
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
+
+    def eliminate(self, keep_ratio: float) -> None:
+        """From now on keep this share of the search tokens at each elimination, as training does from step to step."""
+        self.kept = replace(self.config, keep_ratio=keep_ratio).kept
 
     def embed_template(self, images: Tensor) -> Tensor:
         """Tokens of template crops (B x 3 x Z x Z RGB, 0..255), which no search crop changes: B x nz x D."""
