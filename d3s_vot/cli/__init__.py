@@ -178,7 +178,7 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "convert",
         help="convert published weights",
-        description="Convert a published checkpoint, of D3S, SiamFC++ or ECO, to safetensors; no code in it is run.",
+        description="Convert a published checkpoint, of whichever tracker, to safetensors; no code in it is run.",
         epilog="example: d3s-vot convert SegmNet.pth.tar d3s.safetensors --gem-trunk resnet50.pth",
     )
     parser.add_argument(
@@ -188,7 +188,7 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
         "target",
         type=Path,
         metavar="TARGET",
-        help="file to write, *.safetensors; named after a configuration of SiamFC++, it gets its rules",
+        help="file to write, *.safetensors; named after a published configuration, it gets its rules",
     )
     parser.add_argument(
         "--gem-trunk",
