@@ -56,11 +56,19 @@ def enlarged(small: np.ndarray) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)[None].float()
 
 
-def random_network(seed: int = 0, **changes: float) -> OSTrackNetwork:
+def random_network(**changes: float) -> OSTrackNetwork:
     """A small network of random weights, with batch norm as after one look at noise."""
     config = OSTrackConfig.with_changes({**TINY, **changes})
+    network = OSTrackNetwork(config)
+    network.load_state_dict(_random_state(config))
+    return network.eval().requires_grad_(False)
+
+
+@cache
+def _random_state(config: OSTrackConfig) -> dict[str, Tensor]:
+    """Of `random_network`; nobody changes it."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = OSTrackNetwork(config).train()
         for name, parameter in network.backbone.named_parameters(recurse=False):
             torch.nn.init.normal_(parameter, std=0.2 if "pos" in name else 1.0)
@@ -70,7 +78,7 @@ def random_network(seed: int = 0, **changes: float) -> OSTrackNetwork:
         with torch.no_grad():
             template = network.backbone.embed_template(255 * torch.rand(2, 3, *[config.template_size] * 2))
             network(255 * torch.rand(2, 3, *[config.search_size] * 2), template)
-    return network.eval().requires_grad_(False)
+    return network.state_dict()
 
 
 def random_checkpoint(**changes: float) -> Checkpoint:
