@@ -124,8 +124,10 @@ class Trainer:
         c = self.config
         self.group.from_first(self._prepare_output)
         if self.iteration == 0 and self.task.shown_before:
-            _, sheet = self.validation(cast(Task, self.average.module), self.precision)
+            scores, sheet = self.validation(cast(Task, self.average.module), self.precision)
             self.group.from_first(lambda: write_sheet(self.output / "before.png", sheet))
+            if self.group.first:
+                log.info("before the first step, on held-out pairs:\n%s", scores.table())
         self._begun = saved = time.monotonic()
         first, meter = self.iteration, Meter()
         with uninterrupted(at_once=self.group.size == 1) as stop:
