@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from d3s_vot.trackers.eco.config import ECOConfig
-from d3s_vot.trackers.eco.network import STEM, Features
+from d3s_vot.trackers.eco.network import STEM, VGG, Features
 from d3s_vot.trackers.eco.weights import create
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import Trunk
@@ -58,7 +58,8 @@ def filled_resnet18(shared: Path) -> Trunk:
 def features(name: str, shared: Path) -> Features:
     """The networks of a golden trace."""
     trunk = filled_resnet18(shared) if name == "filled" else imagenet(shared)
-    return Features(trunk, None if name == "resnet18" else filled_vgg(shared)).eval().requires_grad_(False)
+    vgg = None if name == "resnet18" else filled_vgg(shared)
+    return Features(trunk, STEM if vgg is None else VGG, vgg).eval().requires_grad_(False)
 
 
 def imagenet(shared: Path) -> Trunk:

@@ -99,6 +99,12 @@ def sample(coefficients: Tensor, size: int) -> Tensor:
     return torch.fft.irfft2(half, s=(size, size), norm="forward")
 
 
+def value(coefficients: Tensor, angle_yx: tuple[float, float]) -> Tensor:
+    """The signals (...) of series at one place, angle / (2 pi) periods from the origin."""
+    moved = shift(coefficients, angle_yx).real  # ... x n x n'
+    return (moved * multiplicity(moved.shape[-1], moved.device)).sum(dim=(-2, -1))
+
+
 def multiplicity(columns: int, device: torch.device | str = "cpu") -> Tensor:
     """How often the whole series has a column of the half: n', 1 for kx = 0 and 2 for the others."""
     count = torch.full((columns,), 2.0, dtype=torch.float32, device=device)

@@ -35,6 +35,7 @@ class ECOConfig(Constants):
     # Scales
     scales: int = constant(5, 1, 15)  # that a frame is looked at in; odd
     scale_step: float = constant(1.02, 1, 2)  # from one to the next
+    scale_refinement: int = constant(0, 0, 1)  # ours; 1: the scale follows the parabola through the best scores
     min_target_size: float = constant(10.0, 1, 1e4)  # pixels of the image that the shorter side keeps
     target_inside_ratio: float = constant(0.3, 0, 1)  # the middle stays so much of a side near the image
 
@@ -62,6 +63,15 @@ class ECOConfig(Constants):
     # 1: samples are taken to be where they were cut, and the first frame's products are self-adjoint. 0: published.
     corrected: int = constant(0, 0, 1)
     visible_confidence: float = constant(0.2, 0, 1)  # ours; from here the target is said to be there
+
+    # Judgement and search (ours; see guarded.py). A quality is a score beside the usual one.
+    guarded: int = constant(0, 0, 1)  # 1: every frame is judged; 0: published
+    quality_learn: float = constant(0.5, 0, 10)  # from here a frame is learnt, and its size believed
+    quality_lost: float = constant(0.35, 0, 10)  # below, the target is missed, and nothing moves
+    quality_found: float = constant(0.7, 0, 10)  # from here it is found again
+    score_history_size: int = constant(25, 1, 10**6)  # trusted frames whose mean score is the usual one
+    lost_after: int = constant(3, 1, 10**6)  # frames without the target, then it is searched for
+    search_places: int = constant(2, 1, 1000)  # that a frame of the search looks at, beside the last one
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,4 +111,5 @@ class ECOConfig(Constants):
 
 
 PUBLISHED, CORRECTED = ECOConfig(), ECOConfig(corrected=1)
-RULES = {"published": PUBLISHED, "corrected": CORRECTED}
+GUARDED = ECOConfig(corrected=1, scales=3, scale_step=1.03, scale_refinement=1, guarded=1)
+RULES = {"published": PUBLISHED, "corrected": CORRECTED, "guarded": GUARDED}

@@ -14,6 +14,7 @@ from d3s_vot.given import Frame, Given
 from d3s_vot.model import Model
 from d3s_vot.trackers.eco import weights
 from d3s_vot.trackers.eco.config import RULES, ECOConfig
+from d3s_vot.trackers.eco.guarded import GuardedTarget
 from d3s_vot.trackers.eco.network import VGG, Features
 from d3s_vot.trackers.eco.target import ECOTarget
 from d3s_vot.trunks.create import create_trunk
@@ -72,7 +73,7 @@ class ECOModel(Model):
             with torch.device("cpu"):  # whatever the caller makes its own networks on
                 vgg = VGGMConv1()
             load_exactly(vgg, weights.part(checkpoint, weights.SHALLOW), "VGG-M")
-        return cls(Features(network, vgg), name, config, device)
+        return cls(Features(network, checkpoint.config["shallow"], vgg), name, config, device)
 
     def examples(self) -> dict[str, tuple[Tensor, ...]]:
         """See `Model.examples`."""
@@ -84,7 +85,8 @@ class ECOModel(Model):
 
     def begin(self, frame: Frame, given: Given) -> ECOTarget:
         """See `Model.begin`."""
-        return ECOTarget(self, frame, given)
+        kind = GuardedTarget if self.config.guarded else ECOTarget
+        return kind(self, frame, given)
 
     # What the targets of a frame share.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,7 +10,8 @@ from d3s_vot.online.features import normalize_features
 from d3s_vot.trunks.trunk import CHANNELS, Trunk
 from d3s_vot.trunks.vgg import VGGMConv1
 
-VGG, STEM = "vggconv1", "conv1"  # where the shallow block comes from: VGG-M, or the trunk's own first layer
+# Where the shallow block comes from: VGG-M, the trunk's own first layer, or that and the trunk's second stage.
+VGG, STEM, EARLY = "vggconv1", "conv1", "early"
 
 
 class Features(nn.Module):
@@ -19,20 +21,24 @@ class Features(nn.Module):
 
     Args:
         trunk: frozen.
-        vgg: VGG-M's first layer; None: the trunk's first layer serves instead.
+        shallow: where the shallow block comes from, `VGG`, `STEM` or `EARLY`.
+        vgg: VGG-M's first layer, where it comes from that.
     """
 
-    def __init__(self, trunk: Trunk, vgg: VGGMConv1 | None) -> None:
+    def __init__(self, trunk: Trunk, shallow: str, vgg: VGGMConv1 | None = None) -> None:
         super().__init__()
-        self.trunk, self.vgg = trunk, vgg
+        self.trunk, self.vgg, self._early = trunk, vgg, shallow == EARLY
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         levels = self.trunk(images)
-        shallow = F.avg_pool2d(levels[2] if self.vgg is None else self.vgg(images), 2)
-        return normalize_features(shallow.float()), normalize_features(levels[16].float())
+        shallow = F.avg_pool2d(levels[2] if self.vgg is None else self.vgg(images), 2).float()
+        if self._early:  # each of unit mean square, so that neither drowns the other
+            shallow = torch.cat([normalize_features(shallow), normalize_features(levels[4].float())], dim=1)
+        return normalize_features(shallow), normalize_features(levels[16].float())
 
 
 def channels(trunk: str, shallow: str) -> dict[str, int]:
     """Channels of each block."""
-    first, *_, last = CHANNELS[trunk]
-    return {"shallow": VGGMConv1.channels if shallow == VGG else first, "deep": last}
+    first, second, _, last = CHANNELS[trunk]
+    count = {VGG: VGGMConv1.channels, STEM: first, EARLY: first + second}[shallow]
+    return {"shallow": count, "deep": last}

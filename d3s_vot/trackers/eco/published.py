@@ -9,7 +9,7 @@ PAPER = (
     "shallow and deep filters apart"
 )
 FILE = "resnet18_vggmconv1.pth"  # VGG-M's first layer, and ResNet-18
-DEFAULT, RESNET18 = "ECO-default", "ECO-resnet18"
+DEFAULT, RESNET18, LITE0 = "ECO-default", "ECO-resnet18", "ECO-lite0"
 
 PUBLISHED = (
     Published(
@@ -28,5 +28,11 @@ PUBLISHED = (
         f"{PAPER}; on torchvision's ResNet-18 alone, which is downloaded once, or given by --trunk",
         gives_masks=False,
         speed="exact 155 ms of one thread a frame (AMD EPYC, AVX2)",
+    ),
+    Published(
+        LITE0,
+        "ECO",
+        f"{PAPER}; ours, on EfficientNet-lite0, which comes with the installation, judged and searched for",
+        gives_masks=False,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from d3s_vot.trackers.eco.model import ECOModel
 
 Sights = dict[str, Tensor]  # by block: series of projected features
+Filters = dict[str, Tensor]  # by block
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class Sight:
         factor: of the scale with the highest, its multiple of the place's scale.
         index: of that scale.
         displacement_yx: of its maximum from the sample's middle, pixels of the image.
+        scale_change: multiple of the place's scale that the target is seen in.
     """
 
     place: Place
@@ -47,6 +49,7 @@ class Sight:
     factor: float
     index: int
     displacement_yx: Pair
+    scale_change: float
 
     @property
     def score(self) -> float:
@@ -87,7 +90,7 @@ class ECOTarget(Target):
         """
         self._measure_in(*frame.size_hw)
         self._frames += 1
-        self.sight = yield from self._look(frame, self.place)
+        self.sight = yield from self._look(frame, self.place, self.config.scale_factors)
         self.place = self._moved(self.sight)
         self._learn(self.sight)
         confidence = min(max(self.sight.score, 0.0), 1.0)
@@ -96,41 +99,52 @@ class ECOTarget(Target):
     # What is asked of a frame. Nothing is changed by it.
 
     def _look(
-        self, frame: Frame, place: Place, filters: dict[str, Tensor] | None = None
+        self, frame: Frame, place: Place, factors: Sequence[float], filters: Filters | None = None
     ) -> Generator[Pass, Any, Sight]:
-        """What there is around a place, in all scales; with other filters than the present ones, if any are given."""
+        """What there is around a place.
+
+        Args:
+            frame: to look at.
+            place: its middle is that of the samples.
+            factors: of its scale, of a sample each.
+            filters: earlier ones; None: the present ones.
+        """
         image = frame.on(self.model.device)
-        samples = [
-            localization_patch(image, place.position_yx, place.scale * factor, self._size)
-            for factor in self.config.scale_factors
-        ]
+        samples = [localization_patch(image, place.position_yx, place.scale * a, self._size) for a in factors]
         features = yield Pass(self.model.look, torch.cat(samples))
-        return self._find(place, features, filters)
+        sights = {block: self.filters[block].look(getattr(features, block)) for block in BLOCKS}
+        return self._find(place, sights, factors, filters)
+
+    def _response(self, sights: Sights, filters: Filters | None = None) -> Tensor:
+        """The score as a series, both blocks together: B x n x n'."""
+        shallow, deep = (
+            self.config.weight(block)
+            * self.filters[block].respond(sights[block], None if filters is None else filters[block])
+            for block in BLOCKS
+        )
+        return fourier.add(shallow, deep)
 
     @stage("score")
-    def _find(self, place: Place, features: Any, filters: dict[str, Tensor] | None) -> Sight:
-        sights = {block: self.filters[block].look(getattr(features, block)) for block in BLOCKS}
-        total: Tensor | None = None
-        for block in BLOCKS:
-            own = None if filters is None else filters[block]
-            response = self.config.weight(block) * self.filters[block].respond(sights[block], own)
-            total = response if total is None else fourier.add(total, response)
-        assert total is not None
-        scores = fourier.sample(total, self._size)  # scales x z x z
+    def _find(self, place: Place, sights: Sights, factors: Sequence[float], filters: Filters | None) -> Sight:
+        scores = fourier.sample(self._response(sights, filters), self._size)  # scales x z x z
         best, places = scores.flatten(1).max(dim=1)  # scales, twice
         numbers = torch.stack([best.double(), places.double()]).tolist()
         index = max(range(len(numbers[0])), key=numbers[0].__getitem__)
-        factor = self.config.scale_factors[index]
+        factor = factors[index]
         row, column = divmod(int(numbers[1][index]), self._size)
         away = [cell - self._size if cell >= self._size / 2 else cell for cell in (row, column)]
         step = place.scale * factor
-        return Sight(place, sights, tuple(numbers[0]), factor, index, (away[0] * step, away[1] * step))
+        best_scores = tuple(numbers[0])
+        change = factor
+        if self.config.scale_refinement:
+            change *= self.config.scale_step ** vertex(best_scores, index)
+        return Sight(place, sights, best_scores, factor, index, (away[0] * step, away[1] * step), change)
 
     def _moved(self, sight: Sight) -> Place:
         """The place that a sight tells."""
         middle = sight.place.sample_position(self.config)
         y, x = (at + by for at, by in zip(middle, sight.displacement_yx, strict=True))
-        return sight.place.moved((y, x), sight.place.scale * sight.factor, self._image_hw, self.config)
+        return sight.place.moved((y, x), sight.place.scale * sight.scale_change, self._image_hw, self.config)
 
     # What it changes.
 
@@ -183,3 +197,12 @@ class ECOTarget(Target):
         if (height, width) != self._image_hw:
             self.place = self.place.resized(height / self._image_hw[0], width / self._image_hw[1])
             self._image_hw = (height, width)
+
+
+def vertex(values: Sequence[float], index: int) -> float:
+    """Where the parabola through a maximum and its neighbours has its own, -.5 .. .5 from the index; 0 at an end."""
+    if not 0 < index < len(values) - 1:
+        return 0.0
+    before, best, after = values[index - 1 : index + 2]
+    bend = before - 2 * best + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0

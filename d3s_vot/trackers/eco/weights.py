@@ -13,7 +13,7 @@ from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.eco.config import ECOConfig
-from d3s_vot.trackers.eco.network import STEM, VGG, channels
+from d3s_vot.trackers.eco.network import EARLY, STEM, VGG, channels
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.trunks.vgg import VGGMConv1
 from d3s_vot.weights.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ def create(
     Args:
         tensors: `trunk.*` where the trunk is carried, `shallow.*` of VGG-M.
         trunk: name of the trunk, one of `trunks.trunk.CHANNELS`.
-        shallow: where the shallow block comes from, `network.VGG` or `network.STEM`.
+        shallow: where the shallow block comes from, `network.VGG`, `STEM` or `EARLY`.
         config: constants.
         provenance: where the weights come from.
     """
@@ -78,7 +78,7 @@ def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     shallow: Any = checkpoint.config.get("shallow")
     if not isinstance(trunk, str) or trunk not in CHANNELS:
         raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
-    if shallow not in (VGG, STEM):
+    if shallow not in (VGG, STEM, EARLY):
         raise CheckpointError(f"{what} needs features of {str(shallow)[:40]!r}, which is unknown; update the package")
     try:
         config = constants(checkpoint)

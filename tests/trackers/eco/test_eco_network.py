@@ -10,7 +10,7 @@ from eco_golden import filled_resnet18, filled_vgg, imagenet, relative
 from d3s_vot.crops.patches import localization_patch
 from d3s_vot.trackers.eco.config import PUBLISHED, STRIDES, ECOConfig
 from d3s_vot.trackers.eco.geometry import Place
-from d3s_vot.trackers.eco.network import STEM, VGG, Features, channels
+from d3s_vot.trackers.eco.network import EARLY, STEM, VGG, Features, channels
 from d3s_vot.trackers.eco.samples import dropout_draws, first_frame_samples, with_dropout
 from d3s_vot.trunks.vgg import normalize_responses
 
@@ -33,7 +33,7 @@ def test_golden_features(golden, shared):
         rest = "every_4th_channel" if name == "layer3" else "every_8th_channel_8th_pixel"
         assert relative(cut, net[f"{name}_{rest}"]) < 1e-5
     for name, own in (("vggconv1", vgg), ("conv1", None)):
-        shallow, deep = Features(trunk, own)(patch)
+        shallow, deep = Features(trunk, STEM if own is None else VGG, own)(patch)
         assert relative(shallow[0, ::8, ::4, ::4], net[f"{name}_feature_every_8th_channel_4th_pixel"]) < 1e-5
         assert relative(deep[0, ::4], net["layer3_feature_every_4th_channel"]) < 1e-5
 
@@ -92,6 +92,7 @@ def test_responses_are_normalised_as_torch_does():
 def test_channels_of_each_block():
     assert channels("resnet18", VGG) == {"shallow": 96, "deep": 256}
     assert channels("efficientnet_lite0", STEM) == {"shallow": 16, "deep": 112}
+    assert channels("efficientnet_lite0", EARLY) == {"shallow": 40, "deep": 112}
 
 
 def test_the_reference_trunk_is_whole(shared):
