@@ -66,6 +66,7 @@ class ECOConfig(Constants):
 
     # Judgement and search (ours; see guarded.py). A quality is a score beside the usual one.
     guarded: int = constant(0, 0, 1)  # 1: every frame is judged; 0: published
+    least_lead: float = constant(0.25, 1e-3, 1)  # of the score, before that of any other place; less is doubtful
     quality_learn: float = constant(0.5, 0, 10)  # from here a frame is learnt, and its size believed
     quality_lost: float = constant(0.35, 0, 10)  # below, the target is missed, and nothing moves
     quality_found: float = constant(0.7, 0, 10)  # from here it is found again

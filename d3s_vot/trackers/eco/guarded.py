@@ -4,6 +4,7 @@ As published, every frame is learnt, so that within some frames the filter follo
 frame's score is set beside the usual one, that of the last frames which were trusted, and so is the score that the
 first frame's filter, which has learnt nothing since, gives the same place:
 
+- where another place in the sample scores nearly as high, the frame counts for less;
 - only trusted frames are learnt, and only they change the size;
 - a frame that shows nothing like the target moves nothing;
 - after some of those, growing surroundings of the last trusted place are searched with the first frame's filter. What
@@ -18,6 +19,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from d3s_vot.given import Frame, Given
 from d3s_vot.online import fourier
@@ -36,7 +39,8 @@ class Judgement:
 
     Attributes:
         scores: of the place that was found, by the present filter and by the first frame's.
-        quality: a score beside the usual one, by the filter that says less; 1 is usual.
+        quality: a score beside the usual one, by the filter that says less; 1 is usual, and less where it is hardly
+            higher than elsewhere.
         learn: whether it is learnt, and its size believed.
         missed: whether nothing like the target is there.
     """
@@ -92,12 +96,24 @@ class GuardedTarget(ECOTarget):
         )
         return present, first
 
+    def _second(self, sight: Sight) -> float:
+        """The highest score farther from the best one than half of the target's size."""
+        axis = torch.arange(self._size, device=sight.score_map.device)
+        near = []
+        for peak, side in zip(sight.peak_yx, sight.place.base_hw, strict=True):
+            away = (axis - peak % self._size).abs()
+            near.append(torch.minimum(away, self._size - away) <= side / 2)  # z; the map is periodic
+        others = sight.score_map.masked_fill(near[0][:, None] & near[1], -math.inf)
+        return max(float(others.max()), 0.0)
+
     def _judge(self, sight: Sight) -> Judgement:
         c, scores = self.config, self._scores(sight)
         quality = min(
             score / fmean(usual) if usual else 1.0  # the frame after the first says what is usual
             for score, usual in zip(scores, self._usual, strict=True)
         )
+        lead = 1 - self._second(sight) / max(sight.score, 1e-6)  # of the highest score before all others
+        quality *= min(max(lead / c.least_lead, 0.0), 1.0)
         return Judgement(scores, quality, quality >= c.quality_learn, quality < c.quality_lost)
 
     def _search(self, frame: Frame, number: int) -> Generator[Pass, Any, tuple[Sight, Judgement] | None]:

@@ -39,6 +39,8 @@ class Sight:
         best_scores: of each scale.
         factor: of the scale with the highest, its multiple of the place's scale.
         index: of that scale.
+        score_map: of that scale, z x z; zero displacement at index [0, 0].
+        peak_yx: displacement of its maximum, pixels of the sample.
         displacement_yx: of its maximum from the sample's middle, pixels of the image.
         scale_change: multiple of the place's scale that the target is seen in.
     """
@@ -48,6 +50,8 @@ class Sight:
     best_scores: tuple[float, ...]
     factor: float
     index: int
+    score_map: Tensor
+    peak_yx: tuple[int, int]
     displacement_yx: Pair
     scale_change: float
 
@@ -132,13 +136,15 @@ class ECOTarget(Target):
         index = max(range(len(numbers[0])), key=numbers[0].__getitem__)
         factor = factors[index]
         row, column = divmod(int(numbers[1][index]), self._size)
-        away = [cell - self._size if cell >= self._size / 2 else cell for cell in (row, column)]
+        y, x = (cell - self._size if cell >= self._size / 2 else cell for cell in (row, column))
         step = place.scale * factor
         best_scores = tuple(numbers[0])
         change = factor
         if self.config.scale_refinement:
             change *= self.config.scale_step ** vertex(best_scores, index)
-        return Sight(place, sights, best_scores, factor, index, (away[0] * step, away[1] * step), change)
+        return Sight(
+            place, sights, best_scores, factor, index, scores[index], (y, x), (y * step, x * step), change
+        )
 
     def _moved(self, sight: Sight) -> Place:
         """The place that a sight tells."""

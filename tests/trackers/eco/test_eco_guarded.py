@@ -21,7 +21,6 @@ from d3s_vot.trackers.eco.network import EARLY, Features
 from d3s_vot.trackers.eco.target import ECOTarget, vertex
 from d3s_vot.trunks.create import create_trunk
 
-
 QUICK = replace(GUARDED, gauss_newton_steps=4, gauss_newton_cg_iterations=5, min_sample_size=112, max_sample_size=112)
 
 
