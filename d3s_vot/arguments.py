@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from d3s_vot.zoo import Choice
 
 # Constants by name: those that the weights were made for, and others that a tracker may have.
-RULES = ("weights", "published", "calibrated", "judged")
+RULES = ("weights", "published", "calibrated", "judged", "corrected", "guarded")
 
 
 def whole_number(text: str) -> int:

@@ -8,7 +8,7 @@ Settings are environment variables, all optional:
     D3S_VOT_WEIGHTS: the same, by its former name.
     D3S_VOT_TRUNK: file of the ImageNet trunk, for weights whose trunk comes from no package.
     D3S_VOT_PRESET: "exact" (the default) or "fast".
-    D3S_VOT_RULES: "published", "calibrated", "judged" or "weights", those of the weights (the default).
+    D3S_VOT_RULES: a name of the tracker's rules, such as "published", or "weights", those of the weights (the default).
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
     D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: other text than

@@ -36,7 +36,7 @@ class Choice:
             hardware has it, on a CPU through OpenVINO.
         rules: constants of the tracker: "weights", those that the weights were made for, or a name that the tracker
             has for others; D3S has "published", "calibrated" and "judged" (see
-            `D3SConfig`).
+            `D3SConfig`), ECO "published", "corrected" and "guarded".
         trunk: file of the ImageNet trunk, for weights whose trunk comes from no package.
     """
 

@@ -34,5 +34,6 @@ PUBLISHED = (
         "ECO",
         f"{PAPER}; ours, on EfficientNet-lite0, which comes with the installation, judged and searched for",
         gives_masks=False,
+        speed="exact 29, fast 20 ms a frame (2 threads, AMD EPYC, AVX2)",
     ),
 )
