@@ -1,0 +1,96 @@
+"""The box that fits best: several boxes climb the box regressor's value, and the best of them are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from d3s_vot.compute.timing import stage
+from d3s_vot.constants import Constants, constant
+
+# Boxes (n x 4: x, y, w, h) to values (n) and derivatives by the edges x0, y0, x1, y1 (n x 4).
+Value = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class RefinementConfig(Constants):
+    """Constants of the box refinement (ATOM, section 3.4; PrDiMP, section 4.3)."""
+
+    refinement_steps: int = constant(5, 0, 1000)  # 0: the box is not refined
+    refinement_relative: int = constant(0, 0, 1)  # 1: in middles by the first box's size, and logarithms of sides
+    refinement_step: float = constant(1.0, 0, 1e3)  # of the middle; in plain space of all sides
+    refinement_size_step: float = constant(1.0, 0, 1e3)  # of the logarithms
+    refinement_boxes: int = constant(10, 1, 1000)  # that climb, the first estimate among them
+    jitter_position: float = constant(0.1, 0, 10)  # of sqrt(w h)
+    jitter_size: float = constant(0.5, 0, 10)  # of sqrt(w h)
+    averaged_boxes: int = constant(3, 1, 1000)  # those of highest value
+    max_aspect: float = constant(6.0, 1, 1e3)  # of a side to the other
+
+
+def jittered(box: Tensor, draws: Tensor, config: RefinementConfig) -> Tensor:
+    """The boxes that climb: the given one, and one for each draw.
+
+    Args:
+        box: 4, x, y, w, h.
+        draws: n x 4, uniform in -.5 .. .5.
+
+    Returns:
+        n + 1 x 4.
+    """
+    side = box[2:].prod().sqrt()
+    sizes = box[2:] + draws[:, 2:] * side * config.jitter_size
+    sizes = torch.maximum(sizes, box[2:].min() / 3)  # n x 2
+    middles = box[:2] + box[2:] / 2 + draws[:, :2] * side * config.jitter_position
+    return torch.cat([box[None], torch.cat([middles - sizes / 2, sizes], dim=1)])
+
+
+@stage("refinement")
+def climb(value: Value, boxes: Tensor, config: RefinementConfig) -> tuple[Tensor, Tensor]:
+    """Gradient ascent of all boxes at once.
+
+    Args:
+        value: of boxes, and its derivatives.
+        boxes: n x 4, the first estimate first.
+
+    Returns:
+        n x 4, sides at least 1; and their values (n) before the last step, as published.
+    """
+    values = boxes.new_zeros(len(boxes))
+    size = boxes[:1, 2:]  # 1 x 2
+    for _ in range(config.refinement_steps):
+        values, by_edges = value(boxes)
+        first, last = by_edges[:, :2], by_edges[:, 2:]
+        if config.refinement_relative:
+            middles = (boxes[:, :2] + boxes[:, 2:] / 2) / size
+            middles = (middles + config.refinement_step * (first + last) * size) * size
+            sizes = boxes[:, 2:] * torch.exp(config.refinement_size_step * (last - first) / 2 * boxes[:, 2:])
+            boxes = torch.cat([middles - sizes / 2, sizes], dim=1)
+        else:
+            gradient = torch.cat([first + last, last], dim=1)  # by x, y, w, h
+            boxes = boxes + config.refinement_step * gradient * boxes[:, 2:].repeat(1, 2)
+    return torch.cat([boxes[:, :2], boxes[:, 2:].clamp(min=1)], dim=1), values
+
+
+def best_box(boxes: Tensor, values: Tensor, size: int, config: RefinementConfig) -> Tensor | None:
+    """The mean of the boxes of highest value; boxes that are too thin, or have left the sample, do not count.
+
+    Args:
+        boxes: n x 4, x, y, w, h.
+        values: n.
+        size: of the sample, pixels; a middle may lie as far beyond its edges.
+
+    Returns:
+        4, on the CPU; None where no box is left.
+    """
+    boxes, values = boxes.cpu(), values.cpu()
+    aspect = boxes[:, 2] / boxes[:, 3]
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    sound = (aspect < config.max_aspect) & (aspect > 1 / config.max_aspect) & torch.isfinite(values)
+    sound &= ((middles > -size) & (middles < 2 * size)).all(dim=1)
+    boxes, values = boxes[sound], values[sound]
+    if not len(boxes):
+        return None
+    return boxes[values.topk(min(config.averaged_boxes, len(boxes))).indices].mean(dim=0)
