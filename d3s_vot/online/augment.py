@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
@@ -16,7 +19,91 @@ SHIFTS = ((0.25, 0.25), (-0.25, 0.25), (0.25, -0.25), (-0.25, -0.25),
 
 BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))  # sigma_y, sigma_x
 ANGLES = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)  # degrees
+DROPPED = 0.2  # share of the channels that are zero in a dropout sample
 FIRST_FRAME_SAMPLES = 1 + len(SHIFTS) + 1 + len(BLURS) + len(ANGLES)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The first frame's samples of ATOM and DiMP, beside the plain one.
+
+    Attributes:
+        shifts: (dy, dx), of half a sample.
+        blurs: (sigma_y, sigma_x), pixels.
+        angles: degrees, counter-clockwise.
+        dropouts: copies of the plain sample whose features lose some channels.
+        expansion: side of the window that the samples are cut from, in samples.
+    """
+
+    shifts: tuple[tuple[float, float], ...]
+    blurs: tuple[tuple[float, float], ...]
+    angles: tuple[float, ...]
+    dropouts: int
+    expansion: float = 2.0
+
+    @property
+    def moved(self) -> int:
+        """Samples that are moved by chance: the flipped, blurred and turned ones."""
+        return 1 + len(self.blurs) + len(self.angles)
+
+    @property
+    def count(self) -> int:
+        """All samples, the dropout copies among them."""
+        return 1 + len(self.shifts) + self.moved + self.dropouts
+
+    def window_size(self, size: int) -> int:
+        """Side of the window for samples of this size, pixels; even where theirs is."""
+        side = int(size * self.expansion)
+        return side + (side - size) % 2
+
+
+_CORNERS = ((0.6, 0.6), (-0.6, 0.6), (0.6, -0.6), (-0.6, -0.6))
+SMALL = Augmentation(_CORNERS, ((3, 1), (1, 3), (2, 2)), (10, -10, 45, -45), 2)
+MEDIUM = Augmentation(((0.6, 0.6), (-0.6, -0.6)), ((2, 0.2), (1, 3)), (-5, 10, -30, 60), 3, 1.4)
+LARGE = Augmentation(_CORNERS, ((2, 0.2), (0.2, 2), (3, 1), (1, 3), (2, 2)), ANGLES, 7)
+MOST_MOVED = 1 / 3  # of a sample's side: the width of the range of random shifts
+
+
+@stage("crop")
+def varied_samples(
+    window: Tensor, size: int, plan: Augmentation, draws: NDArray[np.floating]
+) -> tuple[Tensor, Tensor]:
+    """The first frame's samples of ATOM and DiMP, but for the dropout copies: plain, shifted, flipped, blurred, turned.
+
+    Args:
+        window: 1 x 3 x W x W float, W as `plan.window_size` has it.
+        size: of a sample, pixels.
+        plan: which samples.
+        draws: `plan.moved` x 2, uniform in 0 .. 1: the random shifts (y, x).
+
+    Returns:
+        n x 3 x size x size samples and n x 2 shifts (dy, dx) of the target in them, in whole pixels.
+    """
+    side = window.shape[-1]
+    pixels = window[0].permute(1, 2, 0).cpu().numpy()
+    moves = [(0, 0), *((int(dy * size / 2), int(dx * size / 2)) for dy, dx in plan.shifts)]
+    wholes = [window] * len(moves) + [window.flip(3)]
+    wholes += [blur(window, *sigmas) for sigmas in plan.blurs]
+    wholes += [_turn(pixels, angle, side).to(window.device) for angle in plan.angles]
+    moves += [(int((y - 0.5) * MOST_MOVED * size), int((x - 0.5) * MOST_MOVED * size)) for y, x in draws.tolist()]
+    start = (side - size) // 2
+    samples = []
+    for whole, move in zip(wholes, moves, strict=True):
+        rows, columns = (torch.arange(start - d, start - d + size, device=window.device) for d in move)
+        cut = whole.index_select(2, rows.clamp(0, side - 1)).index_select(3, columns.clamp(0, side - 1))
+        samples.append(cut)
+    return torch.cat(samples), torch.tensor(moves, dtype=torch.float32, device="cpu")
+
+
+def dropout_copies(features: Tensor, draws: NDArray[np.floating]) -> Tensor:
+    """Copies of a sample's features (1 x C x h x w) without some channels, the others made stronger.
+
+    Args:
+        features: of the plain sample.
+        draws: copies x C, uniform in 0 .. 1.
+    """
+    kept = torch.from_numpy(draws >= DROPPED).to(features)  # copies x C
+    return features * (kept / (1 - DROPPED))[:, :, None, None]
 
 
 @stage("crop")
@@ -46,13 +133,19 @@ def first_frame_samples(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
         samples.append(blur(middle(margin=margin), *sigmas)[..., margin:-margin, margin:-margin])
     pixels = window[0].permute(1, 2, 0).cpu().numpy()
     for angle in ANGLES:
-        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
         # Up to the end of the middle, and not from its start: OpenCV would round the shifted matrix otherwise.
-        turned = cv2.warpAffine(pixels, matrix, (start + size, start + size), borderMode=cv2.BORDER_REPLICATE)
-        samples.append(torch.from_numpy(turned[start:, start:]).permute(2, 0, 1)[None].to(window.device))
+        samples.append(_turn(pixels, angle, start + size)[..., start:, start:].to(window.device))
     shifts = torch.zeros(len(samples), 2, dtype=torch.float32, device="cpu")
     shifts[1 : 1 + len(moves)] = torch.tensor(moves, dtype=torch.float32, device="cpu")
     return torch.cat(samples), shifts
+
+
+def _turn(pixels: NDArray[np.float32], angle: float, end: int) -> Tensor:
+    """A square picture turned about its middle, its first `end` rows and columns: 1 x 3 x end x end."""
+    middle = (len(pixels) - 1) / 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), angle, 1.0)
+    turned = cv2.warpAffine(pixels, matrix, (end, end), borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(turned).permute(2, 0, 1)[None]
 
 
 def blur(patch: Tensor, sigma_y: float, sigma_x: float) -> Tensor:

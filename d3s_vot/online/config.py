@@ -30,14 +30,20 @@ class FactorizedConfig(Constants):
 
 
 @dataclass(frozen=True)
-class LocalizationConfig(Constants):
-    """Constants of what a response says, and of how far it is trusted."""
+class DistractorConfig(Constants):
+    """Constants of what the two highest maxima of a response say."""
 
     displacement_scale: float = constant(0.7, 0, 10)  # of half the patch: "near" in the distractor logic
     distractor_threshold: float = constant(100.0, 0, 1e6)  # of the first maximum
     hard_negative_threshold: float = constant(0.3, 0, 1e6)  # of the first maximum
     target_neighborhood_scale: float = constant(2.2, 0, 100)  # of the target: blanked before the second maximum
     not_found_score: float = constant(-1.0, -1e6, 1e6)
+
+
+@dataclass(frozen=True)
+class LocalizationConfig(DistractorConfig):
+    """Constants of what GEM's response says, and of how far it is trusted."""
+
     uncertainty_warmup: int = constant(5, 0, 10**6)  # frames
     score_history_size: int = constant(25, 1, 10**6)
     uncertainty_update: float = constant(3.0, 0, 1e6)  # below: GEM's answer moves the state and enters the memory

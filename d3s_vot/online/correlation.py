@@ -46,10 +46,11 @@ def few_by_many(few: Tensor, many: Tensor) -> Tensor:
     return F.conv2d(image, few.view(*few.shape, 1, 1))[0, :, :, 0]  # r x m
 
 
-def correlate(kernel: Tensor, samples: Samples) -> Tensor:
+def correlate(kernel: Tensor, samples: Samples, *, whole: bool = False) -> Tensor:
     """Responses (n x h x w) of samples to a kernel (taps x C) of even side.
 
-    "Same" convolution: pad by half of the side, drop the last row and column. The taps are in row order,
+    "Same" convolution: pad by half of the side, drop the last row and column, unless the whole is asked for
+    (n x h + 1 x w + 1). The taps are in row order,
     flipped in both axes, since the products of a location are sent to where they count.
     """
     n, h, w, _ = samples.locations.shape
@@ -62,14 +63,15 @@ def correlate(kernel: Tensor, samples: Samples) -> Tensor:
     for y in range(side):
         for x in range(side):
             response[:, y : y + h, x : x + w] += products[y, x]
-    return response[:, before : before + h, before : before + w].contiguous()  # n x h x w
+    return response[:, before : before + h + whole, before : before + w + whole].contiguous()  # n x h x w
 
 
 def correlate_transpose(maps: Tensor, samples: Samples, side: int) -> Tensor:
-    """The adjoint of `correlate` in the kernel: responses (n x h x w) to a kernel (side^2 x C)."""
-    n, h, w = maps.shape
+    """The adjoint of `correlate` in the kernel: responses (n x h x w, or whole ones) to a kernel (side^2 x C)."""
+    n, h, w, _ = samples.locations.shape
     before = side // 2 - 1
-    padded = F.pad(maps, (before, side - before, before, side - before))  # n x h+side x w+side
+    after = side - before - (maps.shape[1] - h)
+    padded = F.pad(maps, (before, after, before, after))  # n x h+side x w+side
     plane, row, column = padded.stride()
     windows = padded.as_strided((side, side, n, h, w), (row, column, plane, row, column))
     return few_by_many(windows.reshape(side * side, n * h * w), samples.channels.flatten(1))  # taps x C

@@ -20,6 +20,7 @@ from d3s_vot.errors import InputError
 from d3s_vot.online.config import FactorizedConfig
 from d3s_vot.online.correlation import Samples, correlate, few_by_many
 from d3s_vot.online.gauss_newton import Linearization, conjugate_gradient
+from d3s_vot.online.memory import SampleWeights
 
 
 class GEM:
@@ -28,17 +29,27 @@ class GEM:
     Attributes:
         projection: P, channels x C; fixed after the first frame.
         taps: f, channels x taps; replaced by every update, never changed in place.
-        sample_weights: a weight for each slot of the memory, on the CPU; sum 1, empty slots 0.
     """
 
     @stage("GEM")
-    def __init__(self, config: FactorizedConfig, features: Tensor, labels: Tensor) -> None:
+    def __init__(
+        self,
+        config: FactorizedConfig,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        start: tuple[Tensor, Tensor] | None = None,
+        first_share: float = 0.0,
+    ) -> None:
         """Learns the model on the first frame.
 
         Args:
             config: constants.
             features: n x C x 16 x 16, normalised; the model lives on their device, in their dtype.
             labels: n x 16 x 16.
+            start: projection (channels x C) and filter (1 x channels x 4 x 4) that the optimisation begins with; none:
+                the samples' principal components, and zero.
+            first_share: see `SampleWeights`.
 
         Raises:
             InputError: labels that do not match the features, or fewer channels than the projection has.
@@ -49,19 +60,25 @@ class GEM:
         if channels < config.projection_channels:
             raise InputError(f"features have {channels} channels; give {config.projection_channels} or more")
         self._config = config
-        self._filled = n
-        self._last_slot: int | None = None  # of the newest sample; none before the first
-        self.sample_weights = torch.zeros(config.memory_size, dtype=features.dtype, device="cpu")
-        self.sample_weights[:n] = 1 / n
+        self._samples = SampleWeights(config.memory_size, n, first_share, features.dtype)
         self._labels = features.new_zeros(config.memory_size, h, w)
         self._labels[:n] = labels
         with torch.no_grad():
             samples = Samples.of(features)
-            self.projection = _principal_components(samples.channels.flatten(1), config.projection_channels)
-            self.taps = features.new_zeros(config.projection_channels, config.filter_size**2)
+            if start is None:
+                self.projection = _principal_components(samples.channels.flatten(1), config.projection_channels)
+                self.taps = features.new_zeros(config.projection_channels, config.filter_size**2)
+            else:
+                self.projection = start[0].to(features)
+                self.taps = start[1].to(features)[0].flip(1, 2).flatten(1)
             self._fit(samples)
             self._memory = Samples.empty(config.projection_channels, config.memory_size, features)
             self._memory.write(slice(n), torch.tensordot(self.projection, samples.channels, dims=1))
+
+    @property
+    def sample_weights(self) -> Tensor:
+        """A weight for each slot of the memory, on the CPU; empty slots 0."""
+        return self._samples.weights
 
     @property
     def filter(self) -> Tensor:
@@ -86,16 +103,7 @@ class GEM:
     @torch.no_grad()
     def add(self, features: Tensor, label: Tensor, learning_rate: float) -> int:
         """Puts a sample (1 x C x 16 x 16) with its label into the slot of smallest weight; returns it."""
-        weights = self.sample_weights
-        slot = int(weights.numpy().argmin())  # numpy promises the first of equals
-        if self._last_slot is None:
-            weights /= 1 - learning_rate
-            weights[slot] = learning_rate
-        else:
-            weights[slot] = weights[self._last_slot] / (1 - learning_rate)
-        weights /= weights.sum()
-        self._last_slot = slot
-        self._filled = max(self._filled, slot + 1)
+        slot = self._samples.add(learning_rate)
         self._memory.write(slot, torch.tensordot(self.projection, features[0], dims=1))  # channels x h x w
         self._labels[slot] = label
         return slot
@@ -105,7 +113,7 @@ class GEM:
     def update(self, iterations: int | None = None) -> None:
         """Refines the filter on the filled slots of the memory; none means the configured iterations."""
         config = self._config
-        problem = self._linearize(self._memory.first(self._filled))
+        problem = self._linearize(self._memory.first(self._samples.filled))
         step = conjugate_gradient(
             *problem.normal_equations(self.taps.flatten(), config.filter_regularization),
             config.update_cg_iterations if iterations is None else iterations,
@@ -132,8 +140,8 @@ class GEM:
 
     def _linearize(self, samples: Samples, projection: Tensor | None = None) -> Linearization:
         """The loss of the filled slots about the present filter, and projection where it is to move."""
-        weights = self.sample_weights[: self._filled].to(self._labels.device)
-        labels = self._labels[: self._filled]
+        weights = self._samples.of_filled(self._labels.device)
+        labels = self._labels[: len(weights)]
         return Linearization(self._config, samples, labels, weights, self.taps, projection)
 
 

@@ -1,9 +1,10 @@
-"""From GEM's response to a displacement, and how far to trust it (paper section 3.2)."""
+"""From a response to a displacement, and how far to trust it (D3S, section 3.2; ATOM and DiMP alike)."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -11,18 +12,21 @@ import torch
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
-from d3s_vot.online.config import LocalizationConfig
+from d3s_vot.online.config import DistractorConfig, LocalizationConfig
 from d3s_vot.online.interpolation import cosine_window, upsample_score
 from d3s_vot.prediction import Flag
+
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Localization:
-    """GEM's answer on one frame.
+    """What a response says of one frame.
 
     Attributes:
         displacement: (dy, dx) from the middle of the search patch, in pixels of the image.
-        score: the first maximum of the windowed response, even where the second is taken for the target.
+        score: the highest of the response, even where the second maximum is taken for the target; GEM's is that of
+            the windowed response.
         flag: what the response says of the frame.
     """
 
@@ -36,12 +40,12 @@ def localize(
     score: Tensor,
     target_scale: float,
     target_size_hw: tuple[float, float],
-    config: LocalizationConfig,
+    config: DistractorConfig,
     window: Tensor | None = None,
     *,
     size: int = 256,
 ) -> Localization:
-    """Finds the target in a response, with a look at the second best place.
+    """Finds the target in GEM's response, with a look at the second best place.
 
     Args:
         score: raw response of `GEM.score`, 16 x 16.
@@ -54,35 +58,63 @@ def localize(
     if window is None:
         window = cosine_window(size, score.device)
     response = torch.fft.fftshift(upsample_score(score, size) * window)  # size x size, centred
+    limit = config.displacement_scale * size / 2
+    return find(response, response, target_scale, target_size_hw, config, limit=limit)
+
+
+def find(
+    response: Tensor,
+    unweighted: Tensor,
+    cell: float,
+    target_size_hw: Pair,
+    config: DistractorConfig,
+    *,
+    limit: float,
+    before_yx: Pair = (0.0, 0.0),
+) -> Localization:
+    """The target in a response whose middle is zero displacement, with a look at the second best place.
+
+    Args:
+        response: side x side, of which the first maximum is taken; its middle is at index side // 2.
+        unweighted: the same without a window, of which the second maximum and the score that is told are taken.
+        cell: pixels of the image per cell of the response.
+        target_size_hw: (h, w) of the target in pixels of the image.
+        config: constants.
+        limit: cells from where the target was before, within which a maximum is near.
+        before_yx: cells from the middle to where the target was before.
+    """
+    side = response.shape[-1]
     best, first = response.flatten().max(dim=0)  # value and row-major index, both still on the device
 
     # The neighbourhood is blanked from the index on the device, so that the host waits only once, in tolist.
-    axis = torch.arange(size, device=score.device)  # size
-    reach_y, reach_x = (
-        round(config.target_neighborhood_scale * side / target_scale / 2) for side in target_size_hw
-    )
-    near_y = (axis - first // size).abs() <= reach_y  # size
-    near_x = (axis - first % size).abs() <= reach_x  # size
-    others = response.masked_fill(near_y[:, None] & near_x, 0)  # size x size
+    axis = torch.arange(side, device=response.device)  # side
+    reach_y, reach_x = (round(config.target_neighborhood_scale * length / cell / 2) for length in target_size_hw)
+    near_y = (axis - first // side).abs() <= reach_y  # side
+    near_x = (axis - first % side).abs() <= reach_x  # side
+    others = unweighted.masked_fill(near_y[:, None] & near_x, 0)  # side x side
     next_best, second = others.flatten().max(dim=0)
 
-    score_1, score_2, index_1, index_2 = torch.stack([best, next_best, first, second]).tolist()
-    displacement_1, displacement_2 = (
-        (index // size - size // 2, index % size - size // 2) for index in (index_1, index_2)
+    told = best if unweighted is response else unweighted.max()
+    score_1, score_2, score, *indices = torch.stack([best, next_best, told, first, second]).tolist()
+    displacements = [(index // side - side // 2, index % side - side // 2) for index in indices]
+    chosen, flag = _judge(
+        score_1, score_2, [math.dist(at, before_yx) < limit for at in displacements], config
     )
+    dy, dx = displacements[chosen]
+    return Localization((dy * cell, dx * cell), score, flag)
 
-    chosen, flag = displacement_1, Flag.NORMAL
+
+def _judge(score_1: float, score_2: float, near: Sequence[bool], config: DistractorConfig) -> tuple[int, Flag]:
+    """Which of two maxima is the target, 0 or 1, and what they say of the frame."""
     if not score_1 >= config.not_found_score:  # so written that NaN is not found either
-        flag = Flag.NOT_FOUND
-    elif score_2 > config.distractor_threshold * score_1:
-        threshold = config.displacement_scale * size / 2
-        is_near_1, is_near_2 = (math.hypot(*d) < threshold for d in (displacement_1, displacement_2))
-        flag = Flag.UNCERTAIN if is_near_1 == is_near_2 else Flag.HARD_NEGATIVE
-        if is_near_2 and not is_near_1:
-            chosen = displacement_2
-    elif score_2 > config.hard_negative_threshold * score_1:
-        flag = Flag.HARD_NEGATIVE
-    return Localization((chosen[0] * target_scale, chosen[1] * target_scale), score_1, flag)
+        return 0, Flag.NOT_FOUND
+    if score_2 > config.distractor_threshold * score_1:
+        if near[0] == near[1]:
+            return 0, Flag.UNCERTAIN
+        return int(near[1]), Flag.HARD_NEGATIVE
+    if score_2 > config.hard_negative_threshold * score_1 and score_2 > config.not_found_score:
+        return 0, Flag.HARD_NEGATIVE
+    return 0, Flag.NORMAL
 
 
 @stage("GEM")
