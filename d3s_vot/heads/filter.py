@@ -1,6 +1,7 @@
 """The classifier that DiMP and its kin train: features, the first filter, and what samples teach the filter.
 
-Bhat et al., ICCV 2019, section 3; Danelljan et al., CVPR 2020, section 4. Names of the state dict are the published ones.
+Bhat et al., ICCV 2019, section 3; Danelljan et al., CVPR 2020, section 4. Names of the state dict are the published
+ones.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class FilterInitializer(nn.Module):
 
     def forward(self, features: Tensor, boxes: Tensor) -> Tensor:
         """Samples (n x K x h x w) and boxes in them (n x 4: x0, y0, x1, y1, pixels) -> 1 x K x 4 x 4."""
-        pooled = precise_roi_pool(self.filter_conv(features), boxes[:, None], FILTER_SIZE, 1 / STRIDE)  # n x 1 x K x 4 x 4
-        return pooled.mean(dim=0)
+        pooled = precise_roi_pool(self.filter_conv(features), boxes[:, None], FILTER_SIZE, 1 / STRIDE)
+        return pooled.mean(dim=0)  # of n x 1 x K x 4 x 4
 
 
 class SteepestDescent(nn.Module):

@@ -1,13 +1,13 @@
 """The box regressor: how well a box fits the target of a reference picture, and the box that fits best.
 
-Danelljan et al., ATOM, CVPR 2019, section 3.1: trained to tell the overlap with the target, 2 IoU - 1; Danelljan et al.,
-PrDiMP, CVPR 2020: the same layers trained as the logarithm of a density, up to a constant. Names of the state dict are
-the published ones.
+Danelljan et al., ATOM, CVPR 2019, section 3.1: trained to tell the overlap with the target, 2 IoU - 1. Danelljan et
+al., PrDiMP, CVPR 2020: the same layers trained as the logarithm of a density, up to a constant. Names of the state dict
+are the published ones.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ from d3s_vot.trunks.trunk import fold_batch_norm
 WIDTH = 256  # channels behind the first convolution
 BINS = (5, 3)  # of a box, in the maps at stride 8 and 16
 STRIDES = (8, 16)
+
+# Of one stride: the layer behind the pooling, the maps, the modulation, bins of a box, the stride.
+Level: TypeAlias = "tuple[LinearNorm, Tensor, Tensor, int, int]"
 
 
 class Modulation(NamedTuple):
@@ -106,9 +109,7 @@ class BoxRegressor(nn.Module):
             hidden.append(part((pooled * vector[:, None, :, None, None]).flatten(2).flatten(0, 1)))
         return self.iou_predictor(torch.cat(hidden, dim=1)).view(boxes.shape[:2])
 
-    def _levels(
-        self, features: BoxFeatures, modulation: Modulation
-    ) -> tuple[tuple[LinearNorm, Tensor, Tensor, int, int], ...]:
+    def _levels(self, features: BoxFeatures, modulation: Modulation) -> tuple[Level, ...]:
         return (
             (self.fc3_rt, features.fine, modulation.fine, BINS[0], STRIDES[0]),
             (self.fc4_rt, features.coarse, modulation.coarse, BINS[1], STRIDES[1]),
@@ -127,7 +128,7 @@ class Slope:
         levels: of one picture, as the regressor has them.
     """
 
-    def __init__(self, regressor: BoxRegressor, levels: tuple[tuple[LinearNorm, Tensor, Tensor, int, int], ...]) -> None:
+    def __init__(self, regressor: BoxRegressor, levels: tuple[Level, ...]) -> None:
         self._maps = [PooledMap(maps, bins, 1 / stride) for _, maps, _, bins, stride in levels]
         self._vectors = [vector.view(1, 1, -1, 1, 1) for _, _, vector, _, _ in levels]
         self._layers = [part.linear for part, *_ in levels]

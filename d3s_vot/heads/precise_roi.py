@@ -2,8 +2,8 @@
 
 A map is taken as a continuous signal, bilinear between its cells and falling to 0 within one cell beyond them. A bin's
 value is the signal's mean over the bin. The bilinear kernel is a product of two tents, so the integral over a bin is a
-product of two integrals of a tent, which are known: the pooled values are Wy F Wx^T, with a row of weights for each bin.
-Their derivatives by the box's edges are known too.
+product of two integrals of a tent, which are known: the pooled values are Wy F Wx^T, with a row of weights for each
+bin. Their derivatives by the box's edges are known too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Axis(NamedTuple):
 def _bins(
     start: Tensor, end: Tensor, bins: int, length: int, scale: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Weights (B x n x P x length), bin edges, cells, bin width and validity, the latter all broadcast to such shapes."""
+    """Weights (B x n x P x length); edges of the bins, cells, width of a bin and whether it has any, to broadcast."""
     first = (start * scale)[..., None, None]  # B x n x 1 x 1
     extent = (end * scale)[..., None, None] - first
     valid = extent > 0
@@ -81,8 +81,8 @@ class PooledMap:
         """Boxes (B x n x 4: x0, y0, x1, y1) to B x n x C x P x P; differentiable by map and boxes."""
         _, _, h, w = self.shape
         x0, y0, x1, y1 = boxes.unbind(-1)
-        rows, columns = (_bins(*edges, self.bins, length, self.scale)[0] for edges, length in (((y0, y1), h), ((x0, x1), w)))
-        return self._across(self._strips(rows), columns)
+        rows = _bins(y0, y1, self.bins, h, self.scale)[0]
+        return self._across(self._strips(rows), _bins(x0, x1, self.bins, w, self.scale)[0])
 
     def look(self, boxes: Tensor) -> Pooled:
         """The same with what its derivative by the boxes needs, for who has no automatic differentiation."""

@@ -1,8 +1,8 @@
 """Steepest descent with an exact step: the filters of DiMP (Bhat et al., ICCV 2019, section 3.3) and PrDiMP.
 
-An objective is a function of the scores of n samples, plus a regularisation of the filter. Of it the descent asks for the
-gradient by the scores, and for the second derivative along a change of the scores, which makes the step exact where the
-objective is quadratic. A filter is a kernel (taps x C) as `online.correlation` has it.
+An objective is a function of the scores of n samples, plus a regularisation of the filter. Of it the descent asks for
+the gradient by the scores, and for the second derivative along a change of the scores, which makes the step exact where
+the objective is quadratic. A filter is a kernel (taps x C) as `online.correlation` has it.
 """
 
 from __future__ import annotations

@@ -52,10 +52,8 @@ def test_gradient_and_step_are_those_of_the_loss(kind) -> None:
         return objective.loss(k, F.conv2d(features, as_filter(k), padding=2)[:, 0])
 
     (gradient,) = torch.autograd.grad(loss(kernel), kernel)
-    if kind != 1:
-        gradient = gradient / 2
-    else:  # the regularisation's factor 2 is left out there too
-        gradient = gradient - objective.regularization * kernel
+    # The cross-entropy's descent leaves it out in the regularisation alone.
+    gradient = gradient - objective.regularization * kernel if kind == 1 else gradient / 2
     moved = steepest_descent(kernel, Samples.of(features), objective, 1)
     step = (kernel - moved) / gradient
     assert torch.allclose(step, step[0, 0].expand_as(step))

@@ -23,7 +23,8 @@ def maps(seed: int = 0) -> torch.Tensor:
 def integrated(features: torch.Tensor, box: torch.Tensor, bins: int, scale: float) -> torch.Tensor:
     """C x P x P, by trapezia along each axis, between which the signal is straight."""
     weights = []
-    for start, end, length in zip(box[:2] * scale, box[2:] * scale, (features.shape[2], features.shape[1]), strict=True):
+    lengths = features.shape[2], features.shape[1]
+    for start, end, length in zip(box[:2] * scale, box[2:] * scale, lengths, strict=True):
         whole = torch.arange(-1, length + 1).double()
         rows = []
         for k in range(bins):
@@ -53,7 +54,8 @@ def test_the_gradient_is_that_of_the_integral() -> None:
     """Differences of integrals, and the closed form beside automatic differentiation."""
     features, boxes = maps()[:1].requires_grad_(), BOXES.double()[None].requires_grad_()
     weight = torch.randn(1, len(BOXES), 3, 3, 3, generator=torch.Generator().manual_seed(1)).double()
-    by_map, by_box = torch.autograd.grad((precise_roi_pool(features, boxes, 3, 1 / 8) * weight).sum(), (features, boxes))
+    total = (precise_roi_pool(features, boxes, 3, 1 / 8) * weight).sum()
+    by_map, by_box = torch.autograd.grad(total, (features, boxes))
     with torch.no_grad():
         closed = PooledMap(features, 3, 1 / 8).look(boxes).box_gradient(weight)
     assert torch.allclose(closed, by_box, atol=1e-12)
@@ -67,8 +69,7 @@ def test_the_gradient_is_that_of_the_integral() -> None:
             moved = [integrated(features.detach()[0], box + s * step, 3, 1 / 8) for s in (1, -1)]
             slope = ((moved[0] - moved[1]) * weight[0, i]).sum() / 2e-5
             assert closed[0, i, side].item() == pytest.approx(slope.item(), abs=1e-5)
-    total = (precise_roi_pool(features, boxes, 3, 1 / 8) * weight).sum().item()
-    assert (by_map * features).sum().item() == pytest.approx(total)  # linear in the map
+    assert (by_map * features).sum().item() == pytest.approx(total.item())  # linear in the map
 
 
 def test_single_precision_is_near_double() -> None:
