@@ -7,29 +7,17 @@ ones.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from d3s_vot.constants import Constants, constant
+from d3s_vot.heads.config import STRIDE, ClassifierConfig
 from d3s_vot.heads.precise_roi import precise_roi_pool
 from d3s_vot.online.steepest import CrossEntropy, LeastSquares, Objective
 from d3s_vot.trunks.trunk import fold_batch_norm
 
-STRIDE = 16  # pixels of a sample per cell of the score; cell k lies at pixel 16 k
 FILTER_SIZE = 4  # cells
 KNOTS = 100  # of the learnt functions of the distance
-
-
-@dataclass(frozen=True)
-class ClassifierConfig(Constants):
-    """How a classifier was trained; its weights hold for these values alone."""
-
-    label_sigma: float = constant(0.9, 1e-3, 100, of_weights=True)  # cells
-    least_regularization: float = constant(1e-3, 0, 1e3, of_weights=True)  # root of it
-    step_damping: float = constant(0.0, 0, 1e3, of_weights=True)
-    knot_distance: float = constant(0.1, 1e-3, 100, of_weights=True)  # cells
 
 
 class FeatureBlock(nn.Sequential):
@@ -42,9 +30,11 @@ class FeatureBlock(nn.Sequential):
     def __init__(self, channels: int) -> None:
         from torchvision.models.resnet import BasicBlock  # seconds to import
 
-        self.channels = channels if channels < 1024 else channels // 2
-        layers: list[nn.Module] = [nn.Conv2d(channels, self.channels, 3, padding=1, bias=False)]
-        super().__init__(*([BasicBlock(channels, channels)] if channels == self.channels else []), *layers)
+        halved = channels >= 1024
+        out = channels // 2 if halved else channels
+        last = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+        super().__init__(*([last] if halved else [BasicBlock(channels, channels), last]))
+        self.channels = out
 
     def forward(self, features: Tensor) -> Tensor:
         """n x C x h x w -> n x K x h x w."""

@@ -20,6 +20,7 @@ from d3s_vot.trunks.trunk import fold_batch_norm
 WIDTH = 256  # channels behind the first convolution
 BINS = (5, 3)  # of a box, in the maps at stride 8 and 16
 STRIDES = (8, 16)
+BLOCK = 64  # rows of a layer's weight at once, so that they are still in the processor's cache for their second use
 
 # Of one stride: the layer behind the pooling, the maps, the modulation, bins of a box, the stride.
 Level: TypeAlias = "tuple[LinearNorm, Tensor, Tensor, int, int]"
@@ -51,6 +52,15 @@ class LinearNorm(nn.Module):
         self.linear = nn.Linear(cin, cout)
         self.bn: nn.Module = nn.BatchNorm1d(cout)
 
+        self.by_cell = torch.empty(0)  # see `freeze`
+
+    def freeze(self) -> None:
+        """Fold the batch norm; `by_cell` is the weight for inputs that have channels last, not first: cout x cin."""
+        if isinstance(self.bn, nn.BatchNorm1d):
+            self.linear, self.bn = fuse_linear_bn_eval(self.linear, self.bn), nn.Identity()
+        weight = self.linear.weight
+        self.by_cell = weight.unflatten(1, (WIDTH, -1)).transpose(1, 2).flatten(1).contiguous()
+
     def forward(self, x: Tensor) -> Tensor:
         """n x cin -> n x cout."""
         return F.relu(self.bn(self.linear(x)))
@@ -78,8 +88,7 @@ class BoxRegressor(nn.Module):
         self.eval().requires_grad_(False)
         fold_batch_norm(self)
         for part in (self.fc3_rt, self.fc4_rt):
-            if isinstance(part.bn, nn.BatchNorm1d):
-                part.linear, part.bn = fuse_linear_bn_eval(part.linear, part.bn), nn.Identity()
+            part.freeze()
         return self
 
     def modulation(self, fine: Tensor, coarse: Tensor, boxes: Tensor) -> Modulation:
@@ -130,23 +139,26 @@ class Slope:
 
     def __init__(self, regressor: BoxRegressor, levels: tuple[Level, ...]) -> None:
         self._maps = [PooledMap(maps, bins, 1 / stride) for _, maps, _, bins, stride in levels]
-        self._vectors = [vector.view(1, 1, -1, 1, 1) for _, _, vector, _, _ in levels]
-        self._layers = [part.linear for part, *_ in levels]
+        self._vectors = [vector for _, _, vector, _, _ in levels]  # 1 x 256 each
+        self._layers = [(part.by_cell, part.linear.bias) for part, *_ in levels]
         self._last = regressor.iou_predictor
 
     def __call__(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Values (n) of boxes (n x 4: x, y, w, h), and their derivatives by the four edges x0, y0, x1, y1 (n x 4)."""
         edges = corners(boxes)[None]
         value, gradient = self._last.bias.expand(len(boxes)), torch.zeros_like(boxes)
-        for maps, vector, layer, last in zip(
+        for maps, vector, (weight, bias), last in zip(
             self._maps, self._vectors, self._layers, self._last.weight[0].split(WIDTH), strict=True
         ):
             pooled = maps.look(edges)
-            hidden = F.linear((pooled.values * vector).flatten(2)[0], layer.weight, layer.bias)  # n x 256
-            active = (hidden > 0) * last  # n x 256
-            value = value + (hidden * active).sum(dim=1)
-            by_pooled = (active @ layer.weight).view(pooled.values.shape) * vector  # 1 x n x 256 x P x P
-            gradient = gradient + pooled.box_gradient(by_pooled)[0]
+            x = (pooled.values * vector).flatten(2)[0]  # n x P P 256
+            by_x = torch.zeros_like(x)
+            for rows, shift, factor in zip(*(each.split(BLOCK) for each in (weight, bias, last)), strict=True):
+                hidden = torch.addmm(shift, x, rows.T)  # n x block
+                active = (hidden > 0) * factor  # n x block
+                value = value + (hidden * active).sum(dim=1)
+                by_x.addmm_(active, rows)
+            gradient = gradient + pooled.box_gradient(by_x.view(pooled.values.shape) * vector)[0]
         return value, gradient
 
 

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 
-class Axis(NamedTuple):
-    """The bins of boxes along one axis.
+class Bins(NamedTuple):
+    """The bins of boxes along both axes, x first.
 
     Attributes:
-        weights: B x n x P x length, of every cell in every bin; those of an inner bin add up to 1.
-        by_start: B x n x P x length, their derivatives by the box's first edge, per pixel of the image.
-        by_end: B x n x P x length, those by its last edge.
+        weights: B x n x 2 x P x length, of every cell in every bin; those of an inner bin add up to 1, of an empty box
+            they are 0.
+        by_start: B x n x 2 x P x length, their derivatives by the box's first edge, per pixel of the image.
+        by_end: B x n x 2 x P x length, those by its last edge.
     """
 
     weights: Tensor
@@ -28,33 +29,27 @@ class Axis(NamedTuple):
     by_end: Tensor
 
     @classmethod
-    def of(cls, start: Tensor, end: Tensor, bins: int, length: int, scale: float) -> Axis:
-        """Of boxes whose edges (B x n each) are pixels of the image; empty ones have weights of 0."""
-        weights, edges, cells, width, valid = _bins(start, end, bins, length, scale)
-        share = torch.arange(bins + 1, dtype=start.dtype, device=start.device) / bins  # P + 1
-        reach = (1 - (edges - cells).abs()).clamp(min=0) * (scale * valid / width)  # B x n x P+1 x length
-        by_end = share[:, None] * reach
-        by_start = reach - by_end
-        stretched = weights * (scale / (bins * width))
-        by_start = by_start[..., 1:, :] - by_start[..., :-1, :] + stretched
-        by_end = by_end[..., 1:, :] - by_end[..., :-1, :] - stretched
-        return cls(weights, by_start, by_end)
+    def of(cls, boxes: Tensor, count: int, cells: Tensor, scale: float) -> Bins:
+        """Of boxes (B x n x 4: x0, y0, x1, y1, pixels of the image) on these cells (2 x length: of x, of y)."""
+        weights, edges, width, valid = _weights(boxes, count, cells, scale)
+        share = torch.arange(count + 1, dtype=boxes.dtype, device=boxes.device)[:, None] / count  # P + 1 x 1
+        reach = (1 - (edges - cells[:, None]).abs()).clamp(min=0) * (scale * valid / width)  # B x n x 2 x P+1 x length
+        by_end = share * reach
+        stretched = weights * (scale / (count * width))
+        both = torch.stack([reach - by_end, by_end])  # 2 x B x n x 2 x P+1 x length
+        by_start, by_end = both[..., 1:, :] - both[..., :-1, :]
+        return cls(weights, by_start + stretched, by_end - stretched)
 
 
-def _bins(
-    start: Tensor, end: Tensor, bins: int, length: int, scale: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Weights (B x n x P x length); edges of the bins, cells, width of a bin and whether it has any, to broadcast."""
-    first = (start * scale)[..., None, None]  # B x n x 1 x 1
-    extent = (end * scale)[..., None, None] - first
+def _weights(boxes: Tensor, count: int, cells: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Those of `Bins`; where bins begin and end, their width, and whether they have any, to broadcast."""
+    first, last = (boxes * scale).unflatten(-1, (2, 2))[..., None, None].unbind(2)  # B x n x 2 x 1 x 1 each
+    extent = last - first
     valid = extent > 0
-    width = torch.where(valid, extent, 1.0) / bins  # an empty box has no gradient either
-    count = torch.arange(bins + 1, dtype=start.dtype, device=start.device)[:, None]  # P + 1 x 1
-    cells = torch.arange(length, dtype=start.dtype, device=start.device)  # length
-    edges = first + count * width  # B x n x P+1 x 1
-    integral = _tent_integral(edges - cells)  # B x n x P+1 x length
-    weights = (integral[..., 1:, :] - integral[..., :-1, :]) * (valid / width)
-    return weights, edges, cells, width, valid
+    width = torch.where(valid, extent, 1.0) / count  # an empty box has no gradient either
+    edges = first + torch.arange(count + 1, dtype=boxes.dtype, device=boxes.device)[:, None] * width
+    integral = _tent_integral(edges - cells[:, None])  # B x n x 2 x P+1 x length
+    return (integral[..., 1:, :] - integral[..., :-1, :]) * (valid / width), edges, width, valid
 
 
 def _tent_integral(t: Tensor) -> Tensor:
@@ -73,51 +68,74 @@ class PooledMap:
     """
 
     def __init__(self, features: Tensor, bins: int, scale: float) -> None:
-        b, c, h, w = features.shape
-        self.shape, self.bins, self.scale = (b, c, h, w), bins, scale
-        self.rows = features.transpose(1, 2).reshape(b, h, c * w)  # B x H x C W
+        self._maps, self.bins, self.scale = features.permute(0, 2, 3, 1), bins, scale  # B x H x W x C
 
     def pool(self, boxes: Tensor) -> Tensor:
         """Boxes (B x n x 4: x0, y0, x1, y1) to B x n x C x P x P; differentiable by map and boxes."""
-        _, _, h, w = self.shape
-        x0, y0, x1, y1 = boxes.unbind(-1)
-        rows = _bins(y0, y1, self.bins, h, self.scale)[0]
-        return self._across(self._strips(rows), _bins(x0, x1, self.bins, w, self.scale)[0])
+        part, cells = self._part(boxes)
+        columns, rows = _axes(_weights(boxes, self.bins, cells, self.scale)[0], part)
+        return _across(_down(rows, part), columns).movedim(-1, 2)
 
     def look(self, boxes: Tensor) -> Pooled:
-        """The same with what its derivative by the boxes needs, for who has no automatic differentiation."""
-        _, _, h, w = self.shape
-        x0, y0, x1, y1 = boxes.unbind(-1)
-        rows, columns = Axis.of(y0, y1, self.bins, h, self.scale), Axis.of(x0, x1, self.bins, w, self.scale)
-        strips = self._strips(rows.weights)
-        return Pooled(self, rows, columns, strips, self._across(strips, columns.weights))
+        """The same with what its derivative by the boxes needs, for who has no automatic differentiation.
 
-    def _strips(self, rows: Tensor) -> Tensor:
-        """Pooled along the columns alone: B x n x P C x W."""
-        b, c, _, w = self.shape
-        n, p = rows.shape[1], self.bins
-        return (rows.reshape(b, n * p, -1) @ self.rows).view(b, n, p * c, w)
+        Args:
+            boxes: as for `pool`; of any precision, which costs nothing.
+        """
+        part, cells = self._part(boxes)
+        bins = Bins(*(each.to(part.dtype) for each in Bins.of(boxes, self.bins, cells, self.scale)))
+        columns, rows = _axes(bins.weights, part)
+        strips = _down(rows, part)
+        return Pooled(part, bins, strips, _across(strips, columns))
 
-    def _across(self, strips: Tensor, columns: Tensor) -> Tensor:
-        b, c, _, _ = self.shape
-        p = self.bins
-        return (strips @ columns.transpose(2, 3)).view(b, -1, p, c, p).transpose(2, 3)
+    def _part(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """What boxes can touch of the maps, B x h x w x C, and its cells: 2 x the longer of w and h."""
+        lengths = self._maps.shape[2], self._maps.shape[1]  # along x, y
+        ranges = [(0, length) for length in lengths]
+        if not boxes.is_cuda and boxes.numel():  # else all of the maps: the host would have to wait for the boxes
+            edges = (boxes.detach() * self.scale).view(-1, 4)
+            lows, highs = edges[:, :2].amin(dim=0).tolist(), edges[:, 2:].amax(dim=0).tolist()
+            ranges = [_touched(*each) for each in zip(lows, highs, lengths, strict=True)]
+        (left, right), (top, bottom) = ranges
+        count = torch.arange(max(right - left, bottom - top), dtype=boxes.dtype, device=boxes.device)
+        cells = torch.stack([count + left, count + top])
+        return self._maps[:, top:bottom, left:right].contiguous(), cells
+
+
+def _touched(low: float, high: float, length: int) -> tuple[int, int]:
+    """The cells that signals between two places depend on: the first, and that after the last; one at least."""
+    first = int(min(max(low - 1, 0), length - 1))
+    return first, max(int(min(max(high + 2, 1), length)), first + 1)
+
+
+def _axes(bins: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns (B x n x P x w) and rows (B x n x P x h), without what is beyond the part (B x h x w x C)."""
+    return bins[:, :, 0, :, : part.shape[2]], bins[:, :, 1, :, : part.shape[1]]
+
+
+def _down(rows: Tensor, part: Tensor) -> Tensor:
+    """Pooled along the columns: B x n x P x h, B x h x w x C -> B x n x P x w x C."""
+    b, n, p, h = rows.shape
+    return (rows.reshape(b, n * p, h) @ part.flatten(2)).view(b, n, p, *part.shape[2:])
+
+
+def _across(strips: Tensor, columns: Tensor) -> Tensor:
+    """Pooled along the rows too: B x n x P x w x C, B x n x P x w -> B x n x P x P x C."""
+    return columns[:, :, None] @ strips
 
 
 class Pooled(NamedTuple):
     """Boxes that were pooled.
 
     Attributes:
-        source: the maps.
-        rows: the bins' along y.
-        columns: the bins' along x.
-        strips: B x n x P C x W, pooled along the columns alone.
-        values: B x n x C x P x P.
+        part: of the maps, B x h x w x C.
+        bins: of the boxes.
+        strips: B x n x P x w x C, pooled along the columns alone.
+        values: B x n x P x P x C; channels last, for the time that it saves.
     """
 
-    source: PooledMap
-    rows: Axis
-    columns: Axis
+    part: Tensor
+    bins: Bins
     strips: Tensor
     values: Tensor
 
@@ -125,19 +143,22 @@ class Pooled(NamedTuple):
         """The derivative of sum(gradient * values) by the boxes.
 
         Args:
-            gradient: B x n x C x P x P.
+            gradient: B x n x P x P x C.
 
         Returns:
             B x n x 4: by x0, y0, x1, y1.
         """
-        b, c, h, w = self.source.shape
-        n, p = gradient.shape[1], self.source.bins
-        spread = gradient.transpose(2, 3).reshape(b, n, p * c, p) @ self.columns.weights  # B x n x P C x W
-        by_row = (spread.view(b, n * p, c * w) @ self.source.rows.transpose(1, 2)).view(b, n, p, h)
-        by_column = gradient.permute(0, 1, 4, 3, 2).reshape(b, n, p, p * c) @ self.strips  # B x n x P x W
-        pairs = ((by_column, self.columns.by_start), (by_row, self.rows.by_start),
-                 (by_column, self.columns.by_end), (by_row, self.rows.by_end))  # fmt: skip
-        return torch.stack([(by_weight * weight_by).sum(dim=(2, 3)) for by_weight, weight_by in pairs], dim=-1)
+        b, n, p = gradient.shape[:3]
+        columns, _ = _axes(self.bins.weights, self.part)
+        spread = columns.transpose(2, 3)[:, :, None] @ gradient  # B x n x P x w x C
+        by_row = (spread.view(b, n * p, -1) @ self.part.flatten(2).transpose(1, 2)).view(b, n, p, -1)  # B x n x P x h
+        by_column = (gradient @ self.strips.transpose(3, 4)).sum(dim=2)  # B x n x P x w
+        edges = [
+            (by_weight * weight_by).sum(dim=(2, 3))
+            for each in (self.bins.by_start, self.bins.by_end)
+            for by_weight, weight_by in zip((by_column, by_row), _axes(each, self.part), strict=True)
+        ]
+        return torch.stack(edges, dim=-1)
 
 
 def precise_roi_pool(features: Tensor, boxes: Tensor, bins: int, scale: float) -> Tensor:

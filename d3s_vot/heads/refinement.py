@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
-from d3s_vot.constants import Constants, constant
+from d3s_vot.heads.config import RefinementConfig
 
 # Boxes (n x 4: x, y, w, h) to values (n) and derivatives by the edges x0, y0, x1, y1 (n x 4).
 Value = Callable[[Tensor], tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class RefinementConfig(Constants):
-    """Constants of the box refinement (ATOM, section 3.4; PrDiMP, section 4.3)."""
-
-    refinement_steps: int = constant(5, 0, 1000)  # 0: the box is not refined
-    refinement_relative: int = constant(0, 0, 1)  # 1: in middles by the first box's size, and logarithms of sides
-    refinement_step: float = constant(1.0, 0, 1e3)  # of the middle; in plain space of all sides
-    refinement_size_step: float = constant(1.0, 0, 1e3)  # of the logarithms
-    refinement_boxes: int = constant(10, 1, 1000)  # that climb, the first estimate among them
-    jitter_position: float = constant(0.1, 0, 10)  # of sqrt(w h)
-    jitter_size: float = constant(0.5, 0, 10)  # of sqrt(w h)
-    averaged_boxes: int = constant(3, 1, 1000)  # those of highest value
-    max_aspect: float = constant(6.0, 1, 1e3)  # of a side to the other
 
 
 def jittered(box: Tensor, draws: Tensor, config: RefinementConfig) -> Tensor:

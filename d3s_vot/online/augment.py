@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,55 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
+from d3s_vot.online.config import ANGLES, BLURS, Augmentation
 
 SHIFTS = ((0.25, 0.25), (-0.25, 0.25), (0.25, -0.25), (-0.25, -0.25),
           (0.75, 0.75), (-0.75, 0.75), (0.75, -0.75), (-0.75, -0.75))  # fmt: skip
 
-BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))  # sigma_y, sigma_x
-ANGLES = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)  # degrees
 DROPPED = 0.2  # share of the channels that are zero in a dropout sample
-FIRST_FRAME_SAMPLES = 1 + len(SHIFTS) + 1 + len(BLURS) + len(ANGLES)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """The first frame's samples of ATOM and DiMP, beside the plain one.
-
-    Attributes:
-        shifts: (dy, dx), of half a sample.
-        blurs: (sigma_y, sigma_x), pixels.
-        angles: degrees, counter-clockwise.
-        dropouts: copies of the plain sample whose features lose some channels.
-        expansion: side of the window that the samples are cut from, in samples.
-    """
-
-    shifts: tuple[tuple[float, float], ...]
-    blurs: tuple[tuple[float, float], ...]
-    angles: tuple[float, ...]
-    dropouts: int
-    expansion: float = 2.0
-
-    @property
-    def moved(self) -> int:
-        """Samples that are moved by chance: the flipped, blurred and turned ones."""
-        return 1 + len(self.blurs) + len(self.angles)
-
-    @property
-    def count(self) -> int:
-        """All samples, the dropout copies among them."""
-        return 1 + len(self.shifts) + self.moved + self.dropouts
-
-    def window_size(self, size: int) -> int:
-        """Side of the window for samples of this size, pixels; even where theirs is."""
-        side = int(size * self.expansion)
-        return side + (side - size) % 2
-
-
-_CORNERS = ((0.6, 0.6), (-0.6, 0.6), (0.6, -0.6), (-0.6, -0.6))
-SMALL = Augmentation(_CORNERS, ((3, 1), (1, 3), (2, 2)), (10, -10, 45, -45), 2)
-MEDIUM = Augmentation(((0.6, 0.6), (-0.6, -0.6)), ((2, 0.2), (1, 3)), (-5, 10, -30, 60), 3, 1.4)
-LARGE = Augmentation(_CORNERS, ((2, 0.2), (0.2, 2), (3, 1), (1, 3), (2, 2)), ANGLES, 7)
 MOST_MOVED = 1 / 3  # of a sample's side: the width of the range of random shifts
+FIRST_FRAME_SAMPLES = 1 + len(SHIFTS) + 1 + len(BLURS) + len(ANGLES)
 
 
 @stage("crop")

@@ -1,4 +1,4 @@
-"""Responses between the cells of their grid."""
+"""Responses between the cells of their grid, and windows over them."""
 
 from __future__ import annotations
 
@@ -40,4 +40,15 @@ def cosine_window(size: int, device: torch.device | str = "cpu") -> Tensor:
     distance = torch.arange(size, dtype=torch.float64, device="cpu")
     distance = torch.minimum(distance, size - distance)  # size, displacements wrap around
     profile = 0.5 * (1 + torch.cos(2 * torch.pi * distance / (size + 2)))  # size
+    return torch.outer(profile, profile).to(device, torch.float32)  # size x size
+
+
+@lru_cache(maxsize=8)
+def hann_window(size: int, device: torch.device | str = "cpu") -> Tensor:
+    """The window over the cells of a response whose middle is zero displacement: size x size, above 0 at the edges.
+
+    All callers share one tensor; do not change it in place.
+    """
+    index = torch.arange(1, size + 1, dtype=torch.float64, device="cpu")
+    profile = 0.5 * (1 - torch.cos(2 * torch.pi * index / (size + 1)))  # size
     return torch.outer(profile, profile).to(device, torch.float32)  # size x size

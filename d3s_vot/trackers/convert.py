@@ -18,8 +18,8 @@ def convert_published(
 
     Args:
         source: the published file.
-        target: the safetensors file to write; of SiamFC++ and OSTrack its name chooses among the configurations of the
-            weights.
+        target: the safetensors file to write; of SiamFC++, OSTrack and DiMP its name chooses among the configurations
+            of the weights.
         gem_trunk_source: of D3S, see `d3s.convert.convert_published`.
 
     Raises:
@@ -53,6 +53,12 @@ def convert_published(
         if gem_trunk_source is not None:
             raise InputError("SiamFC++ has one trunk, which its file holds; leave out the file of another")
         return siamfcpp.convert_published(source, target)
+    if _has_in_net(content, "classifier.filter_optimizer."):
+        from d3s_vot.trackers.dimp import convert as dimp
+
+        if gem_trunk_source is not None:
+            raise InputError("DiMP has one trunk, which its file holds; leave out the file of another")
+        return dimp.convert_published(source, target)
     from d3s_vot.trackers.d3s import convert as d3s
 
     return d3s.convert_published(source, target, gem_trunk_source)
@@ -78,3 +84,9 @@ def _is_ostrack(content: object) -> bool:
 def _is_dropseg(content: object) -> bool:
     state = content.get("network", content) if isinstance(content, dict) else None
     return isinstance(state, dict) and any(isinstance(n, str) and n.startswith("stcn_decoder.") for n in state)
+
+
+def _has_in_net(content: object, prefix: str) -> bool:
+    """Whether the network in what PyTracking's training writes has names that begin so."""
+    net = content.get("net") if isinstance(content, dict) else None
+    return isinstance(net, dict) and any(isinstance(name, str) and name.startswith(prefix) for name in net)

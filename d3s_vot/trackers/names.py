@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP")
 
 
 def family(tracker: str) -> type[Model]:
@@ -46,6 +46,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.dropseg.model import DropSegModel
 
             return DropSegModel
+        case "DiMP":
+            from d3s_vot.trackers.dimp.model import DiMPModel
+
+            return DiMPModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -76,6 +80,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.dropseg import published as dropseg
 
             return dropseg.PUBLISHED
+        case "DiMP":
+            from d3s_vot.trackers.dimp import published as dimp
+
+            return dimp.PUBLISHED
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dropseg_golden
+import dimp_models
 import ncc
 import ostrack_golden
 from eco_golden import quick_checkpoint
@@ -29,6 +30,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return quick_checkpoint()
         case "DropSeg":
             return dropseg_golden.random_checkpoint()
+        case "DiMP":
+            return dimp_models.random_checkpoint()
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")

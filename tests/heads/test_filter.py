@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from dimp_golden import filled, filled_trunk, load, pictures, relative, shapes_of
 
+from d3s_vot.heads.config import ClassifierConfig
 from d3s_vot.heads.filter import (
     Classifier,
-    ClassifierConfig,
     GaussianLeastSquares,
     LearntLeastSquares,
     NewtonCrossEntropy,

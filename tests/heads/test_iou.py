@@ -9,8 +9,9 @@ import pytest
 import torch
 from dimp_golden import PREDICTOR, filled, filled_trunk, load, pictures, relative, shapes_of
 
+from d3s_vot.heads.config import RefinementConfig
 from d3s_vot.heads.iou import BoxRegressor, corners
-from d3s_vot.heads.refinement import RefinementConfig, best_box, climb, jittered
+from d3s_vot.heads.refinement import best_box, climb, jittered
 from d3s_vot.trunks.create import create_trunk
 
 RELATIVE = RefinementConfig(

@@ -57,7 +57,7 @@ def test_the_gradient_is_that_of_the_integral() -> None:
     total = (precise_roi_pool(features, boxes, 3, 1 / 8) * weight).sum()
     by_map, by_box = torch.autograd.grad(total, (features, boxes))
     with torch.no_grad():
-        closed = PooledMap(features, 3, 1 / 8).look(boxes).box_gradient(weight)
+        closed = PooledMap(features, 3, 1 / 8).look(boxes).box_gradient(weight.movedim(2, -1))
     assert torch.allclose(closed, by_box, atol=1e-12)
     assert (closed[0, EMPTY, :] == 0).all()
     for i, box in enumerate(BOXES.double()):
@@ -90,9 +90,9 @@ def test_golden_pooling(golden, name: str) -> None:
     features.requires_grad_()
     look = PooledMap(features, bins, 1 / stride).look(boxes.expand(2, -1, -1))
     pick = torch.arange(len(boxes))
-    pooled = look.values[places, pick]
+    pooled = look.values.movedim(-1, 2)[places, pick]
     assert np.abs(pooled.detach().numpy() - expected).max() < 1e-4
-    gradient = look.box_gradient(weight.expand(2, -1, -1, -1, -1))[places, pick].detach().numpy()
+    gradient = look.box_gradient(weight.movedim(1, -1).expand(2, -1, -1, -1, -1))[places, pick].detach().numpy()
     assert np.abs(gradient - g[f"roi_grad_{name}"]).max() < 1e-3
     if f"feature_grad_{name}" in g:
         pooled = PooledMap(features, bins, 1 / stride).pool(boxes.expand(2, -1, -1))[places, pick]

@@ -9,7 +9,8 @@ from dimp_golden import picture
 
 from d3s_vot.crops.patches import sample_window
 from d3s_vot.crops.squares import image_tensor
-from d3s_vot.online.augment import LARGE, MEDIUM, SMALL, dropout_copies, varied_samples
+from d3s_vot.online.augment import dropout_copies, varied_samples
+from d3s_vot.online.config import LARGE, MEDIUM, SMALL
 
 
 @pytest.mark.parametrize(("name", "plan"), [("18_vot18", LARGE), ("50_vot19", MEDIUM)])

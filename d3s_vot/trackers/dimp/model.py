@@ -1,0 +1,134 @@
+"""The loaded networks of DiMP on one device, shared by many targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from d3s_vot.given import Frame, Given
+from d3s_vot.heads.filter import Classifier
+from d3s_vot.heads.iou import BoxFeatures, BoxRegressor, Modulation, corners
+from d3s_vot.model import Model
+from d3s_vot.trackers.dimp import weights
+from d3s_vot.trackers.dimp.config import DiMPConfig
+from d3s_vot.trackers.dimp.network import Sight, create_classifier, create_regressor
+from d3s_vot.trackers.dimp.published import CONFIGURATIONS
+from d3s_vot.trackers.dimp.target import DiMPTarget
+from d3s_vot.trunks.create import create_trunk
+from d3s_vot.trunks.trunk import Trunk
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.fitting import load_exactly
+
+# Samples at once through the networks. On a CPU two take as long as one after the other.
+CHUNK = {"cpu": 1, "cuda": 16}
+
+
+class Seen(NamedTuple):
+    """What the networks see in a sample."""
+
+    classification: Tensor  # 1 x K x z/16 x z/16
+    boxes: BoxFeatures  # of one sample
+
+
+class DiMPModel(Model):
+    """Networks without state; every method is a function of its arguments.
+
+    Args:
+        trunk: frozen.
+        classifier: with its weights; it is changed, batch norm is folded into the convolutions.
+        regressor: likewise.
+        config: of the classifier, and the rules of the tracker.
+        device: where they run.
+    """
+
+    name = weights.TRACKER
+    gives_masks = False
+    rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
+    config: DiMPConfig
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        classifier: Classifier,
+        regressor: BoxRegressor,
+        *,
+        config: DiMPConfig,
+        device: torch.device,
+    ) -> None:
+        self.architecture, self.config, self.device = trunk.name, config, device
+        self.trunk = trunk.to(device)
+        self.classifier = classifier.to(device).freeze()
+        self.regressor = regressor.to(device).freeze()
+        sight = Sight(self.trunk, self.classifier, self.regressor)
+        self.networks: dict[str, nn.Module] = {"sight": sight.eval()}
+
+    @classmethod
+    def constants(cls, checkpoint: Checkpoint) -> DiMPConfig:
+        """See `Model.constants`."""
+        return weights.constants(checkpoint)
+
+    @classmethod
+    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
+        """See `Model.check`."""
+        weights.check(checkpoint, what, remedy)
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, device: torch.device, config: DiMPConfig, trunk: Path | None = None
+    ) -> DiMPModel:
+        """See `Model.from_checkpoint`; the checkpoint has the trunk's weights."""
+        name = checkpoint.config["trunk"]
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
+
+        with torch.device("cpu"):  # whatever the caller makes its own networks on
+            classifier, regressor = create_classifier(name, config), create_regressor(name)
+        load_exactly(classifier, part(weights.CLASSIFIER), f"the classifier on {name}")
+        load_exactly(regressor, part(weights.REGRESSOR), f"the box regressor on {name}")
+        network = create_trunk(name, state=part(weights.TRUNK))
+        return cls(network, classifier, regressor, config=config, device=device)
+
+    def examples(self) -> dict[str, tuple[Tensor, ...]]:
+        """See `Model.examples`."""
+        size = self.config.sample_size
+        return {"sight": (torch.zeros(1, 3, size, size, dtype=torch.float32, device=self.device),)}
+
+    def begin(self, frame: Frame, given: Given) -> DiMPTarget:
+        """See `Model.begin`."""
+        return DiMPTarget(self, frame, given)
+
+    # What the targets of a frame share.
+
+    def look(self, samples: Sequence[Tensor]) -> list[Seen]:
+        """What is seen in samples, 1 x 3 x z x z each."""
+        seen: list[Seen] = []
+        for chunk in torch.cat(list(samples)).split(CHUNK[self.device.type]):
+            parts = zip(*(each.split(1) for each in self.networks["sight"](chunk)), strict=True)
+            seen.extend(Seen(classification, BoxFeatures(*boxes)) for classification, *boxes in parts)
+        return seen
+
+    # The first frame, in float32 under every preset.
+
+    def first_look(self, samples: Tensor, box: Tensor) -> tuple[Tensor, Modulation]:
+        """Of the first frame's samples (n x 3 x z x z), the plain one first with the target's box in it (4).
+
+        Returns:
+            Their features for the classifier, n x K x z/16 x z/16; and what the box regressor knows of the target.
+        """
+        found, modulation = [], None
+        for chunk in samples.split(CHUNK[self.device.type]):
+            features = self.trunk(chunk)
+            found.append(self.classifier.feature_extractor(features[16]))
+            if modulation is None:
+                modulation = self.regressor.modulation(features[8][:1], features[16][:1], box[None])
+        assert modulation is not None  # there is a first sample
+        return torch.cat(found), modulation
+
+    def first_filter(self, features: Tensor, boxes: Tensor) -> Tensor:
+        """The filter to begin with, from samples' features (n x K x h x h) and boxes (n x 4, x, y, w, h)."""
+        return self.classifier.filter_initializer(features, corners(boxes))
