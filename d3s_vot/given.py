@@ -77,6 +77,13 @@ class Given:
     size_wh: tuple[float, float]
     filled: NDArray[np.bool_]
 
+    @property
+    def upright(self) -> Box:
+        """Its box; of a polygon that of equal area about the mean of its corners, as trackers of boxes begin in VOT."""
+        if self.form is Form.POLYGON:
+            return Box.from_center(*self.center_xy, *self.size_wh)
+        return self.region.box
+
     @classmethod
     def of(cls, frame: Frame, region: Region | None, mask: NDArray | Mask | None = None) -> Given:
         """The target as a caller gives it.

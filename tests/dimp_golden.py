@@ -82,6 +82,10 @@ class Recorded(Chance):
         assert self._kept.shape == (copies, channels)
         return self._kept.astype(np.float64)
 
+    def normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        """P0, then f0, before they are scaled."""
+        return np.random.RandomState(1 if len(shape) == 2 else 2).normal(0, 1, shape).astype(np.float32)
+
     def jitter(self, count: int) -> np.ndarray:
         draws = self._jitter.pop(0)
         assert draws.shape == (count, 4)

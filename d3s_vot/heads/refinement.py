@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
 from d3s_vot.heads.config import RefinementConfig
 
 # Boxes (n x 4: x, y, w, h) to values (n) and derivatives by the edges x0, y0, x1, y1 (n x 4).
+Numbers = tuple[float, float, float, float]
 Value = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def refine(
+    value: Value,
+    box: Numbers,
+    draws: NDArray[np.floating],
+    config: RefinementConfig,
+    *,
+    size: int,
+    device: torch.device,
+) -> Numbers | None:
+    """The box that fits best about this one, x, y, w, h; None where none does.
+
+    Args:
+        value: of boxes, and its derivatives.
+        box: the first estimate.
+        draws: n x 4, uniform in -.5 .. .5, of the other boxes that climb.
+        config: constants.
+        size: of the sample that boxes are in, pixels.
+        device: of the sample's features.
+    """
+    # In double precision: a rounded edge may take a box over a kink of the value, and on another way.
+    first = torch.tensor(box, dtype=torch.float64, device=device)
+    boxes = jittered(first, torch.as_tensor(draws, dtype=torch.float64, device=device), config)
+    best = best_box(*climb(value, boxes, config), size, config)
+    if best is None:
+        return None
+    x, y, w, h = best.tolist()
+    return x, y, w, h
 
 
 def jittered(box: Tensor, draws: Tensor, config: RefinementConfig) -> Tensor:

@@ -25,3 +25,7 @@ class Chance:
     def jitter(self, count: int) -> Draws:
         """Of the boxes that climb, as `jittered` takes them: count x 4, -.5 .. .5."""
         return self._generator.random((count, 4)) - 0.5
+
+    def normal(self, shape: tuple[int, ...]) -> Draws:
+        """Of mean 0 and standard deviation 1."""
+        return self._generator.standard_normal(shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -37,9 +38,10 @@ class Samples(NamedTuple):
 
 def few_by_many(few: Tensor, many: Tensor) -> Tensor:
     """few @ many.T, of r x k and m x k, where r is small."""
-    if many.is_cuda or not many.is_contiguous():
+    if many.is_cuda or not many.is_contiguous() or many.dtype == torch.float64:
         return (many @ few.T).T
-    # On a CPU torch's convolutions are three to four times faster than its matrix products at this shape.
+    # On a CPU torch's convolutions are three to four times faster than its matrix products at this shape; in double
+    # precision they are not, and add up less exactly.
     # The axis of size 1 goes before the last, or torch does not see that this is channels-last already, and copies.
     rows, length = many.shape
     image = many.view(1, rows, 1, length).permute(0, 3, 1, 2)  # 1 x k x m x 1

@@ -18,8 +18,8 @@ def convert_published(
 
     Args:
         source: the published file.
-        target: the safetensors file to write; of SiamFC++, OSTrack and DiMP its name chooses among the configurations
-            of the weights.
+        target: the safetensors file to write; of SiamFC++, OSTrack, DiMP and ATOM its name chooses among the
+            configurations of the weights.
         gem_trunk_source: of D3S, see `d3s.convert.convert_published`.
 
     Raises:
@@ -59,6 +59,12 @@ def convert_published(
         if gem_trunk_source is not None:
             raise InputError("DiMP has one trunk, which its file holds; leave out the file of another")
         return dimp.convert_published(source, target)
+    if _has_in_net(content, "bb_regressor."):
+        from d3s_vot.trackers.atom import convert as atom
+
+        if gem_trunk_source is not None:
+            raise InputError("ATOM has one trunk, which its file holds; leave out the file of another")
+        return atom.convert_published(source, target)
     from d3s_vot.trackers.d3s import convert as d3s
 
     return d3s.convert_published(source, target, gem_trunk_source)

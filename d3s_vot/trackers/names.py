@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP", "ATOM")
 
 
 def family(tracker: str) -> type[Model]:
@@ -50,6 +50,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.dimp.model import DiMPModel
 
             return DiMPModel
+        case "ATOM":
+            from d3s_vot.trackers.atom.model import ATOMModel
+
+            return ATOMModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -84,6 +88,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.dimp import published as dimp
 
             return dimp.PUBLISHED
+        case "ATOM":
+            from d3s_vot.trackers.atom import published as atom
+
+            return atom.PUBLISHED
     return ()
 
 

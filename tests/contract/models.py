@@ -32,6 +32,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return dropseg_golden.random_checkpoint()
         case "DiMP":
             return dimp_models.random_checkpoint()
+        case "ATOM":
+            return dimp_models.random_atom()
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")

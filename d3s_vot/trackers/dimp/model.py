@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.filter import Classifier
-from d3s_vot.heads.iou import BoxFeatures, BoxRegressor, Modulation, corners
+from d3s_vot.heads.iou import BoxRegressor, Modulation, corners
+from d3s_vot.heads.sight import Seen, Sight, look
 from d3s_vot.model import Model
 from d3s_vot.trackers.dimp import weights
 from d3s_vot.trackers.dimp.config import DiMPConfig
-from d3s_vot.trackers.dimp.network import Sight, create_classifier, create_regressor
+from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
 from d3s_vot.trackers.dimp.target import DiMPTarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import load_exactly
-
-# Samples at once through the networks. On a CPU two take as long as one after the other.
-CHUNK = {"cpu": 1, "cuda": 16}
-
-
-class Seen(NamedTuple):
-    """What the networks see in a sample."""
-
-    classification: Tensor  # 1 x K x z/16 x z/16
-    boxes: BoxFeatures  # of one sample
 
 
 class DiMPModel(Model):
@@ -60,11 +50,10 @@ class DiMPModel(Model):
         device: torch.device,
     ) -> None:
         self.architecture, self.config, self.device = trunk.name, config, device
-        self.trunk = trunk.to(device)
         self.classifier = classifier.to(device).freeze()
         self.regressor = regressor.to(device).freeze()
-        sight = Sight(self.trunk, self.classifier, self.regressor)
-        self.networks: dict[str, nn.Module] = {"sight": sight.eval()}
+        self._sight = Sight(trunk.to(device), self.classifier.feature_extractor, self.regressor).eval()
+        self.networks: dict[str, nn.Module] = {"sight": self._sight}
 
     @classmethod
     def constants(cls, checkpoint: Checkpoint) -> DiMPConfig:
@@ -106,28 +95,13 @@ class DiMPModel(Model):
 
     def look(self, samples: Sequence[Tensor]) -> list[Seen]:
         """What is seen in samples, 1 x 3 x z x z each."""
-        seen: list[Seen] = []
-        for chunk in torch.cat(list(samples)).split(CHUNK[self.device.type]):
-            parts = zip(*(each.split(1) for each in self.networks["sight"](chunk)), strict=True)
-            seen.extend(Seen(classification, BoxFeatures(*boxes)) for classification, *boxes in parts)
-        return seen
+        return look(self.networks["sight"], samples)
 
     # The first frame, in float32 under every preset.
 
     def first_look(self, samples: Tensor, box: Tensor) -> tuple[Tensor, Modulation]:
-        """Of the first frame's samples (n x 3 x z x z), the plain one first with the target's box in it (4).
-
-        Returns:
-            Their features for the classifier, n x K x z/16 x z/16; and what the box regressor knows of the target.
-        """
-        found, modulation = [], None
-        for chunk in samples.split(CHUNK[self.device.type]):
-            features = self.trunk(chunk)
-            found.append(self.classifier.feature_extractor(features[16]))
-            if modulation is None:
-                modulation = self.regressor.modulation(features[8][:1], features[16][:1], box[None])
-        assert modulation is not None  # there is a first sample
-        return torch.cat(found), modulation
+        """Of the first frame's samples (n x 3 x z x z) with a box (4) in the first, see `Sight.first`."""
+        return self._sight.first(samples, box)
 
     def first_filter(self, features: Tensor, boxes: Tensor) -> Tensor:
         """The filter to begin with, from samples' features (n x K x h x h) and boxes (n x 4, x, y, w, h)."""

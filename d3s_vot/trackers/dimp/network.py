@@ -1,4 +1,4 @@
-"""The networks of DiMP, which a frame passes at once: trunk, classifier and box regressor."""
+"""The networks of DiMP: classifier and box regressor on a trunk."""
 
 from __future__ import annotations
 
@@ -9,23 +9,7 @@ from d3s_vot.heads.config import ClassifierConfig
 from d3s_vot.heads.filter import Classifier, LearntLeastSquares, NewtonCrossEntropy, SteepestDescent
 from d3s_vot.heads.iou import BoxRegressor
 from d3s_vot.trackers.dimp.config import DiMPConfig
-from d3s_vot.trunks.trunk import CHANNELS, Trunk
-
-
-class Sight(nn.Module):
-    """Samples (n x 3 x z x z, 0..255) to what classifier and box regressor see: three maps, float32.
-
-    n x K x z/16 x z/16, n x 256 x z/8 x z/8 and n x 256 x z/16 x z/16.
-    """
-
-    def __init__(self, trunk: Trunk, classifier: Classifier, regressor: BoxRegressor) -> None:
-        super().__init__()
-        self.trunk, self.classifier, self.regressor = trunk, classifier, regressor
-
-    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.trunk(samples)
-        fine, coarse = self.regressor.features(features[8], features[16])
-        return self.classifier.feature_extractor(features[16]), fine.float(), coarse.float()
+from d3s_vot.trunks.trunk import CHANNELS
 
 
 def create_classifier(trunk: str, config: DiMPConfig) -> Classifier:

@@ -10,25 +10,27 @@ import torch
 from torch import Tensor
 
 from d3s_vot.crops.patches import sample_window
-from d3s_vot.given import Form, Frame, Given
+from d3s_vot.given import Frame, Given
 from d3s_vot.heads.config import STRIDE
 from d3s_vot.heads.filter import centers_in_cells
-from d3s_vot.heads.refinement import best_box, climb, jittered
+from d3s_vot.heads.refinement import refine
+from d3s_vot.heads.sight import Seen
 from d3s_vot.model import Target
-from d3s_vot.online.augment import dropout_copies, varied_samples
+from d3s_vot.online.augment import dropout_copies
 from d3s_vot.online.chance import Chance
 from d3s_vot.online.discriminative import DiscriminativeFilter
+from d3s_vot.online.first_frame import first_samples
 from d3s_vot.online.interpolation import hann_window
 from d3s_vot.online.localize import Localization, find
 from d3s_vot.online.memory import SampleWeights
-from d3s_vot.online.state import Bounds, Numbers, Place, State
+from d3s_vot.online.state import Bounds, Place, State
 from d3s_vot.prediction import Flag, Prediction
 from d3s_vot.regions import Box
 from d3s_vot.steps import Pass, Steps
 
 if TYPE_CHECKING:
     from d3s_vot.trackers.dimp.config import DiMPConfig
-    from d3s_vot.trackers.dimp.model import DiMPModel, Seen
+    from d3s_vot.trackers.dimp.model import DiMPModel
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class DiMPTarget(Target):
         c = self.config
         self._chance = chance or Chance()
         self._image_hw = frame.size_hw
-        self.state = State.begin(first_box(given), c.search_area_scale, c.sample_size)
+        self.state = State.begin(tuple(given.upright), c.search_area_scale, c.sample_size)
         self._bounds = Bounds.of(self.state, frame.size_hw, c.min_size)
         self._frames = 1
         self.judgement: Judgement | None = None
@@ -81,18 +83,15 @@ class DiMPTarget(Target):
 
     def _learn_first(self, frame: Frame) -> None:
         """The filter, its memory and the regressor's knowledge, from the augmented samples of the first frame."""
-        c, plan, device = self.config, self.config.first_samples, self.model.device
-        y, x = self.state.position_yx
-        place = Place((float(round(y)), float(round(x))), self.state.scale, c.sample_size)
-        side = plan.window_size(c.sample_size)
-        window = sample_window(frame.size_hw, place.position_yx, place.scale, side).cut(frame.on(device), side)
-        samples, shifts = varied_samples(window, c.sample_size, plan, self._chance.shifts(plan.moved))
-        box = torch.tensor(self.state.box_in(place), dtype=torch.float32, device=device)
-        features, self._modulation = self.model.first_look(samples, box)  # n x K x h x h
+        c, plan, (y, x) = self.config, self.config.first_samples, self.state.position_yx
+        samples = first_samples(
+            frame.on(self.model.device), self.state, plan, self._chance, size=c.sample_size, cut_yx=(round(y), round(x))
+        )
+        features, self._modulation = self.model.first_look(samples.images, samples.box)  # n x K x h x h
         draws = self._chance.dropout(plan.dropouts, features.shape[1])
         features = torch.cat([features, dropout_copies(features[:1], draws)])
-        boxes = box.repeat(plan.count, 1)
-        boxes[: len(shifts), :2] += shifts.flip(1).to(device)
+        boxes = samples.box.repeat(plan.count, 1)
+        boxes[:, :2] += samples.shifts.flip(1).to(boxes.device)
         self.filter = DiscriminativeFilter(
             self.model.classifier.filter_optimizer,  # type: ignore[arg-type]
             self.model.first_filter(features, boxes),
@@ -159,17 +158,10 @@ class DiMPTarget(Target):
         if not c.refinement_steps:
             h, w = (side * place.scale for side in base_hw)
             return State(moved.position_yx, (h, w), place.scale)
-        box = self._refine(moved.box_in(place), seen)
-        return moved if box is None else moved.at_box(box, place, base_hw)
-
-    def _refine(self, box: Numbers, seen: Seen) -> Numbers | None:
-        """The box that fits best about this one, x, y, w, h in the sample."""
-        c, device = self.config, self.model.device
-        draws = torch.tensor(self._chance.jitter(c.refinement_boxes - 1), dtype=torch.float64, device=device)
-        boxes = jittered(torch.tensor(box, dtype=torch.float64, device=device), draws, c)
         slope = self.model.regressor.slope(seen.boxes, self._modulation)
-        best = best_box(*climb(slope, boxes, c), c.sample_size, c)
-        return None if best is None else tuple(best.tolist())
+        draws = self._chance.jitter(c.refinement_boxes - 1)
+        box = refine(slope, moved.box_in(place), draws, c, size=c.sample_size, device=self.model.device)
+        return moved if box is None else moved.at_box(box, place, base_hw)
 
     # What it changes.
 
@@ -199,10 +191,3 @@ def localize(scores: Tensor, state: State, place: Place, config: DiMPConfig) -> 
     before_y, before_x = ((p - q) / cell for p, q in zip(state.position_yx, place.position_yx, strict=True))
     limit = config.displacement_scale * side / 2
     return find(weighted, scores, cell, state.size_hw, config, limit=limit, before_yx=(before_y, before_x))
-
-
-def first_box(given: Given) -> Numbers:
-    """What a target begins with: its box; of a polygon the upright box of the same area (VOT)."""
-    polygon = given.form is Form.POLYGON
-    box = Box.from_center(*given.center_xy, *given.size_wh) if polygon else given.region.box
-    return box.x, box.y, box.w, box.h
