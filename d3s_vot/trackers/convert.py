@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from typing import cast
 
 from d3s_vot.errors import InputError
 from d3s_vot.weights.checkpoint import Checkpoint
@@ -27,47 +29,32 @@ def convert_published(
         InputError: the target is named after a configuration of another network, or a second trunk is given for a
             tracker that has one.
     """
-    content = read_foreign_pickle(source)
+    tracker = _whose(read_foreign_pickle(source))  # what it holds may be a gigabyte: it is let go here
+    if tracker == "d3s":
+        from d3s_vot.trackers.d3s import convert as d3s
+
+        return d3s.convert_published(source, target, gem_trunk_source)
+    if gem_trunk_source is not None:
+        raise InputError("only D3S has a second trunk in a file of its own; leave it out")
+    family = import_module(f"d3s_vot.trackers.{tracker}.convert")
+    return cast("Checkpoint", family.convert_published(source, target))
+
+
+def _whose(content: object) -> str:
+    """The package of the tracker that a published file is of; D3S's where nothing says so, whose reader refuses."""
     if _is_ostrack(content):
-        del content  # a gigabyte with its optimiser
-        from d3s_vot.trackers.ostrack import convert as ostrack
-
-        if gem_trunk_source is not None:
-            raise InputError("OSTrack has one trunk, which its file holds; leave out the file of another")
-        return ostrack.convert_published(source, target)
+        return "ostrack"
     if _is_eco(content):
-        from d3s_vot.trackers.eco import convert as eco
-
-        if gem_trunk_source is not None:
-            raise InputError("ECO's file holds all of its networks; leave out the file of another trunk")
-        return eco.convert_published(source, target)
+        return "eco"
     if _is_dropseg(content):
-        from d3s_vot.trackers.dropseg import convert as dropseg
-
-        if gem_trunk_source is not None:
-            raise InputError("DropSeg has one trunk, which its file holds; leave out the file of another")
-        return dropseg.convert_published(source, target)
+        return "dropseg"
     if _is_siamfcpp(content):
-        from d3s_vot.trackers.siamfcpp import convert as siamfcpp
-
-        if gem_trunk_source is not None:
-            raise InputError("SiamFC++ has one trunk, which its file holds; leave out the file of another")
-        return siamfcpp.convert_published(source, target)
+        return "siamfcpp"
     if _has_in_net(content, "classifier.filter_optimizer."):
-        from d3s_vot.trackers.dimp import convert as dimp
-
-        if gem_trunk_source is not None:
-            raise InputError("DiMP has one trunk, which its file holds; leave out the file of another")
-        return dimp.convert_published(source, target)
+        return "dimp"
     if _has_in_net(content, "bb_regressor."):
-        from d3s_vot.trackers.atom import convert as atom
-
-        if gem_trunk_source is not None:
-            raise InputError("ATOM has one trunk, which its file holds; leave out the file of another")
-        return atom.convert_published(source, target)
-    from d3s_vot.trackers.d3s import convert as d3s
-
-    return d3s.convert_published(source, target, gem_trunk_source)
+        return "atom"
+    return "d3s"
 
 
 def _is_eco(content: object) -> bool:
