@@ -16,10 +16,9 @@ import torch
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.compute.timing import Stopwatch, stage
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.vot.stored import Sequence
+from d3s_vot.evaluation.vot.stored import Sequence, as_given
 from d3s_vot.images import read_image
 from d3s_vot.model import Model
-from d3s_vot.regions import from_vot
 from d3s_vot.tracker import Tracker
 from d3s_vot.zoo import Choice
 
@@ -71,9 +70,11 @@ def measure(model: Model, folder: Path, frames: int | None = None) -> dict[str, 
     if count < 2 or (frames is not None and frames < 2):
         raise InputError(f"{folder} has {count} frames and {frames or 'all'} are wanted; it takes two or more")
     paths = [sequence.frame(index) for index in range(count)]
-    region = from_vot(np.asarray(sequence.truth[0]))
     read = stage("decode")(read_image)
     first = read_image(paths[0])
+    given = sequence.truth[0]
+    assert given is not None  # as it was read
+    region = as_given(given, *first.shape[:2])
     tracker = Tracker(model)
     following = [paths[1 + i % (len(paths) - 1)] for i in range((frames or len(paths)) - 1)]
     with Stopwatch() as watch:

@@ -11,8 +11,7 @@ Two conventions are in use and differ by up to .012 on VOT2018, so both are here
 From the definitions in M. Kristan et al., "The Visual Object Tracking VOT2015 challenge results" (2015) and
 "A novel performance evaluation methodology for single-target trackers" (2016), and the programs' answers.
 
-A region here is a stored one, in the coordinates of the annotation files: an array of 4 values is a rectangle
-(x, y, width, height), one of N x 2 values a convex polygon. A run is what a tracker left for one sequence:
+A region here is a stored one, see `d3s_vot.evaluation.vot.overlaps`. A run is what a tracker left for one sequence:
 for every frame a region, or a code: 1 = initialised, 2 = failed, 0 = skipped or unknown. Frames in whose truth the
 target is absent do not count.
 """
@@ -25,101 +24,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-Region = NDArray[np.float64]  # 4, or N x 2
+from d3s_vot.evaluation.vot.overlaps import Region, exact_overlap, pixel_overlap
+
 SKIPPED, INITIALIZED, FAILED = 0, 1, 2
 ENDED = 3  # here alone: a reset in a frame without a target, which is no failure
 BURN_IN = 10  # frames after an initialisation that do not count for accuracy
 SKIP = 5  # frames from a failure to the next initialisation
 Convention = Literal["toolkit", "papers"]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The pixels of a region inside an image: in row `top + i` those from left[i] to right[i] - 1."""
-
-    top: int
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    box: tuple[
-        int, int, int, int
-    ]  # first and last column, first and last row of the corners, inside the image
-
-
-def _rows(region: Region, width: int, height: int) -> _Rows:
-    """The pixels that the VOT toolkit counts: of rounded corners, which belong to a polygon."""
-    if region.ndim == 1:
-        x, y, w, h = (int(value) for value in np.rint(region))
-        x0, x1, y0, y1 = x, x + w - 1, y, y + h - 1
-    else:
-        corners = np.rint(region)
-        x0, y0 = (int(value) for value in corners.min(axis=0))
-        x1, y1 = (int(value) for value in corners.max(axis=0))
-    box = max(x0, 0), min(x1, width - 1), max(y0, 0), min(y1, height - 1)
-    top, bottom = box[2], box[3] + 1
-    if bottom <= top or box[1] < box[0]:
-        nothing = np.zeros(0, np.int64)
-        return _Rows(0, nothing, nothing, box)
-    if region.ndim == 1:
-        return _Rows(top, np.full(bottom - top, box[0]), np.full(bottom - top, box[1] + 1), box)
-    row = np.arange(top, bottom, dtype=np.float64)[:, None]  # rows x edges
-    ax, ay = corners.T
-    bx, by = np.roll(corners, -1, axis=0).T
-    crossed = (row >= np.minimum(ay, by)) & (row <= np.maximum(ay, by))
-    level = ay == by
-    slope_y = np.where(level, 1.0, ay - by)
-    crossing = bx + (row - by) / slope_y * (ax - bx)  # of a row and an edge
-    first = np.where(crossed, np.where(level, np.minimum(ax, bx), crossing), np.inf).min(axis=1)
-    last = np.where(crossed, np.where(level, np.maximum(ax, bx), crossing), -np.inf).max(axis=1)
-    left = np.clip(np.floor(first), 0, width).astype(np.int64)
-    right = np.clip(np.trunc(last) + 1, left, width).astype(np.int64)
-    right = np.where(last > -1, right, left)
-    return _Rows(top, left, right, box)
-
-
-def pixel_overlap(a: Region, b: Region, width: int, height: int) -> float:
-    """Intersection over union, in pixels, of the parts of two regions inside an image; 0..1.
-
-    As in the toolkit, regions that together touch a single row or column of the image do not overlap.
-
-    >>> pixel_overlap(np.array([0.0, 0, 10, 10]), np.array([5.0, 0, 10, 10]), 40, 30) == 1 / 3
-    True
-    """
-    p, q = _rows(a, width, height), _rows(b, width, height)
-    columns = min(p.box[0], q.box[0]), max(p.box[1], q.box[1])
-    rows = min(p.box[2], q.box[2]), max(p.box[3], q.box[3])
-    if columns[1] <= columns[0] or rows[1] <= rows[0]:
-        return 0.0
-    top, bottom = max(p.top, q.top), min(p.top + len(p.left), q.top + len(q.left))
-    inside = 0
-    if bottom > top:
-        of_p, of_q = slice(top - p.top, bottom - p.top), slice(top - q.top, bottom - q.top)
-        common = np.minimum(p.right[of_p], q.right[of_q]) - np.maximum(p.left[of_p], q.left[of_q])
-        inside = int(common.clip(min=0).sum())
-    union = int((p.right - p.left).sum() + (q.right - q.left).sum()) - inside
-    return inside / union if union else 0.0
-
-
-def _shape(region: Region) -> shapely.Geometry:
-    """The area of a region; a polygon that crosses itself is mended."""
-    if region.ndim == 1:
-        x, y, w, h = region.tolist()
-        return shapely.box(x, y, x + w, y + h)
-    return shapely.make_valid(shapely.Polygon(region))
-
-
-def exact_overlap(a: Region, b: Region, width: int, height: int) -> float:
-    """Intersection over union of the areas of two regions inside an image; 0..1.
-
-    >>> exact_overlap(np.array([0.0, 0, 10, 10]), np.array([5.5, 0, 10, 10]), 40, 30) == 4.5 / 15.5
-    True
-    """
-    p, q = (shapely.clip_by_rect(_shape(region), 0, 0, width, height) for region in (a, b))
-    inside = p.intersection(q).area
-    union = p.area + q.area - inside
-    return min(max(inside / union, 0.0), 1.0) if union > 0 else 0.0
 
 
 @dataclass(frozen=True)

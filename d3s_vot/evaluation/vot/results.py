@@ -21,8 +21,10 @@ import numpy as np
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot import measures
 from d3s_vot.evaluation.vot.measures import Run
+from d3s_vot.evaluation.vot.overlaps import Region, exact_overlap
 from d3s_vot.evaluation.vot.stored import Entry, read_trajectory
 from d3s_vot.evaluation.vot.workspaces import Workspace
+from d3s_vot.mask_codes import PlacedMask
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +104,15 @@ def _agree(a: list[Entry], b: list[Entry]) -> bool:
         if isinstance(p, int) or isinstance(q, int):
             if not (isinstance(p, int) and isinstance(q, int) and p == q):
                 return False
-        elif not np.array_equal(p, q) and measures.exact_overlap(p, q, 1 << 16, 1 << 16) < 0.99999:
+        elif not _same(p, q) and exact_overlap(p, q, 1 << 16, 1 << 16) < 0.99999:
             return False
     return True
+
+
+def _same(p: Region, q: Region) -> bool:
+    if isinstance(p, PlacedMask) or isinstance(q, PlacedMask):
+        return isinstance(p, PlacedMask) and p == q
+    return np.array_equal(p, q)
 
 
 def speed(workspace: Workspace, tracker: str, experiment: str, runs: Trajectories) -> float | None:

@@ -107,7 +107,8 @@ class Sequences:
     def _moments(self, index: int) -> tuple[list[Moment], list[str]]:
         """The frames to show of the first tracker, and what is left out."""
         sequence, first = self.workspace.sequences[index], self.first
-        given = np.asarray(sequence.truth[0])
+        given = sequence.truth[0]
+        assert given is not None  # as it was read
         start = Moment(0, "start", "the target as given", [Outline(TRUTH, given)], whole=True)
         moments, notes = [start], []
         if first.supervised:
@@ -128,7 +129,9 @@ class Sequences:
     def _moment(self, index: int, frame: int, title: str, shown: Experiment, late: bool = False) -> Moment:
         """A frame with the truth and all trackers' answers in an experiment."""
         sequence = self.workspace.sequences[index]
-        outlines = [Outline(TRUTH, np.asarray(sequence.truth[frame]))]  # it has a target, else nothing is said of it
+        truth = sequence.truth[frame]
+        assert truth is not None  # else nothing is said of the frame
+        outlines = [Outline(TRUTH, truth)]
         for results in self.trackers:
             same = results.free if shown.name == self.workspace.stack.unsupervised else results.supervised
             behind = late and results is self.first

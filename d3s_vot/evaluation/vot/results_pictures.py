@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.vot.measures import Region
+from d3s_vot.evaluation.vot.overlaps import Region
+from d3s_vot.mask_codes import PlacedMask
 from d3s_vot.regions import from_vot
 
 WIDTH, HEIGHT = 360, 300  # pixels that a picture has at most
@@ -66,7 +67,14 @@ class Shot:
 
 
 def corners(region: Region) -> NDArray[np.float64]:
-    """N x 2 corners of a stored region, 0-based: rectangles are stored counted from 1, polygons from 0."""
+    """N x 2 corners of a stored region, 0-based: rectangles are stored counted from 1, polygons and masks from 0.
+
+    A mask is drawn as the outline of its largest piece.
+    """
+    if isinstance(region, PlacedMask):
+        pieces, _ = cv2.findContours(region.array.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        points = max(pieces, key=cv2.contourArea)[:, 0] if pieces else np.zeros((1, 2))
+        return np.add(points, (region.x, region.y)).astype(np.float64)
     if region.ndim == 2:
         return region
     if min(region[2:]) <= 0:  # a tracker may answer with nothing

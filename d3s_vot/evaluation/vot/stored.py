@@ -1,26 +1,31 @@
 """Files in the VOT toolkit's formats: trajectories (.bin and the older .txt), ground truth, `sequence`.
 
-A trajectory holds one entry for every frame. As text: a line with a code, or with the 4 or more numbers of a
-rectangle or polygon. In ground truth a frame in which the target is absent, or not annotated, has the code 0, numbers
-that are NaN, or a region of no size, all as data sets have it. The binary form, little-endian throughout, was read off
-files that vot-toolkit 0.7.4 wrote:
+A trajectory holds one entry for every frame. As text: a line with a code, with the 4 or more numbers of a rectangle or
+polygon, or with that of a mask (`d3s_vot.mask_codes`). In ground truth a frame in which the target is absent, or not
+annotated, has the code 0, numbers that are NaN, or a region of no size, all as data sets have it. The binary form,
+little-endian throughout, was read off files that vot-toolkit 0.7.4 wrote:
 
     uint16 version (1), uint32 number of entries; then of each entry a uint8 kind and
     kind 0: uint32 code        kind 1: 4 x float32 x, y, width, height
     kind 2: uint16 N, N x 2 x float32 corners
+    kind 3: int16 x, y, uint16 width, height, N, N x uint16 runs of a mask
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.vot.measures import SKIPPED, Region
+from d3s_vot.evaluation.vot.measures import SKIPPED
+from d3s_vot.evaluation.vot.overlaps import Region, Shape
 from d3s_vot.images import read_image
+from d3s_vot.mask_codes import PlacedMask, from_bytes, from_code, to_bytes, to_code
+from d3s_vot.regions import Box, Mask, Polygon, from_vot
 
 Entry = Region | int  # a region, or a code
 TRAJECTORIES = (".bin", ".txt")  # suffixes
@@ -46,7 +51,7 @@ def read_trajectory(path: Path) -> list[Entry]:
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no trajectory: {error}") from None
     for frame, entry in enumerate(entries, start=1):
-        if not isinstance(entry, int) and not np.isfinite(entry).all():
+        if isinstance(entry, np.ndarray) and not np.isfinite(entry).all():
             raise InputError(f"{path} holds a value that is not finite in frame {frame}")
     return entries
 
@@ -78,12 +83,25 @@ def _true_region(entry: Entry, frame: int) -> Region | None:
         if entry != SKIPPED:
             raise ValueError(f"it has the code {entry} in frame {frame}, which is of results")
         return None
+    if isinstance(entry, PlacedMask):
+        return None if entry.bounds is None else entry
     if np.isnan(entry).all():
         return None
     if not np.isfinite(entry).all():
         raise ValueError(f"it holds a value that is not finite in frame {frame}")
     nothing = (entry[2:] <= 0).any() if entry.ndim == 1 else not np.ptp(entry, axis=0).any()
     return None if nothing else entry
+
+
+def as_given(region: Region, height: int, width: int) -> Box | Polygon | Mask:
+    """A stored region as trackers take it, in an image of that size.
+
+    Raises:
+        InputError: it is empty.
+    """
+    if isinstance(region, PlacedMask):
+        return Mask(region.window(0, 0, width, height))
+    return from_vot(region)
 
 
 def parse_binary(data: bytes) -> list[Entry]:
@@ -105,10 +123,12 @@ def parse_binary(data: bytes) -> list[Entry]:
             place += _COUNT.size
         elif kind == 1:
             size = 4
+        elif kind == 3:
+            mask, place = from_bytes(data, place)
+            entries.append(mask)
+            continue
         else:
-            raise ValueError(
-                "it holds masks, which these measures do not cover" if kind == 3 else f"kind {kind}"
-            )
+            raise ValueError(f"it holds a region of the kind {kind}")
         values = struct.unpack_from(f"<{size}f", data, place)
         place += 4 * size
         entries.append(_region(values))
@@ -123,6 +143,9 @@ def parse_text(text: str) -> list[Entry]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             raise ValueError(f"line {number} is empty")
+        if line.startswith("m"):
+            entries.append(from_code(line))
+            continue
         values = [float(field) for field in line.split(",")]
         if len(values) > 1:
             entries.append(_region(values))
@@ -133,7 +156,37 @@ def parse_text(text: str) -> list[Entry]:
     return entries
 
 
-def _region(values: tuple[float, ...] | list[float]) -> Region:
+def as_text(entries: Many[Entry]) -> str:
+    """The text of a trajectory or of ground truth, a line an entry."""
+    return "".join(f"{_line(entry)}\n" for entry in entries)
+
+
+def _line(entry: Entry) -> str:
+    if isinstance(entry, PlacedMask):
+        return to_code(entry)
+    return str(entry) if isinstance(entry, int) else ",".join(f"{value:.17g}" for value in entry.ravel())
+
+
+def as_binary(entries: Many[Entry]) -> bytes:
+    """A trajectory's .bin file.
+
+    Raises:
+        ValueError: a mask does not fit; see `d3s_vot.mask_codes.storable`.
+    """
+    parts = [_HEADER.pack(1, len(entries))]
+    for entry in entries:
+        if isinstance(entry, PlacedMask):
+            parts.append(b"\x03" + to_bytes(entry))
+        elif isinstance(entry, int):
+            parts.append(b"\x00" + _CODE.pack(entry))
+        elif entry.ndim == 1:
+            parts.append(b"\x01" + struct.pack("<4f", *entry))
+        else:
+            parts.append(b"\x02" + _COUNT.pack(len(entry)) + struct.pack(f"<{entry.size}f", *entry.ravel()))
+    return b"".join(parts)
+
+
+def _region(values: tuple[float, ...] | list[float]) -> Shape:
     """4 numbers: a rectangle; 6, 8, ...: the corners of a polygon."""
     region = np.array(values, np.float64)
     if len(region) == 4:

@@ -13,10 +13,12 @@ import pytest
 import toolkit
 
 from d3s_vot.evaluation.vot import measures
-from d3s_vot.evaluation.vot.measures import Run, exact_overlap, pixel_overlap
+from d3s_vot.evaluation.vot.measures import Run
+from d3s_vot.evaluation.vot.overlaps import exact_overlap, pixel_overlap
 from d3s_vot.evaluation.vot.results import evaluate
 from d3s_vot.evaluation.vot.stored import parse_text
 from d3s_vot.evaluation.vot.workspaces import Workspace
+from d3s_vot.mask_codes import PlacedMask
 
 WIDTH, HEIGHT = 64, 48
 
@@ -180,3 +182,46 @@ def test_frames_without_a_target_do_not_count() -> None:
     assert measures.eao_curve([[whole]], "papers")[1:11] == pytest.approx([1] * 10)
     seen = Run.compare(answers, [there] * len(truth), WIDTH, HEIGHT)
     assert seen.failures == 1 and seen.fragments("toolkit")[0][1]
+
+
+def test_pixel_overlap_of_masks_is_the_toolkits() -> None:
+    """Masks beside all other regions, thin and empty ones, with pixels that are ignored, over the image's edge."""
+    from vot.region import Special, calculate_overlap
+    from vot.region.shapes import Mask, Polygon, Rectangle
+
+    def theirs(region):
+        if region is None:
+            return Special(1)
+        if isinstance(region, PlacedMask):
+            return Mask(region.array.astype(np.uint8), (region.x, region.y))
+        return Rectangle(*region) if region.ndim == 1 else Polygon([tuple(point) for point in region])
+
+    random = np.random.default_rng(9)
+
+    def mask() -> PlacedMask:
+        h, w = random.integers(1, 24, 2) if random.random() < 0.8 else random.integers(1, 3, 2)
+        array = random.random((h, w)) < random.choice([0, 0.05, 0.5, 1])
+        x, y = random.integers(-12, 60, 2)
+        return PlacedMask(int(x), int(y), array)
+
+    rounding = 0
+    for number in range(3000):
+        a = mask()
+        b = (mask, mask, lambda: rectangle(random), lambda: polygon(random), lambda: None)[number % 5]()
+        if number % 3 == 0 and isinstance(b, PlacedMask):  # near each other
+            b = PlacedMask(a.x + number % 2, a.y, b.array)
+        ignored = mask() if number % 2 else PlacedMask(0, 0, np.zeros((1, 1), bool))
+        # always with all arguments of the same kinds, since the toolkit is compiled for each combination
+        expected = calculate_overlap(theirs(a), theirs(b), (WIDTH, HEIGHT), theirs(ignored))
+        found = pixel_overlap(a, b, WIDTH, HEIGHT, ignored=ignored)
+        rounding += found != pytest.approx(expected, abs=1e-12)
+    assert rounding <= 3
+
+
+def test_pixel_overlap_beyond_the_image() -> None:
+    left, right = (PlacedMask(x, 5, np.ones((4, 4), bool)) for x in (-2, -1))
+    assert pixel_overlap(left, right, 20, 20) == pytest.approx(2 / 3)
+    assert pixel_overlap(left, right, 20, 20, bounded=False) == pytest.approx(3 / 5)
+    box = np.array([-2.0, 5, 4, 4])
+    assert pixel_overlap(box, right, 20, 20, bounded=False) == pytest.approx(3 / 5)
+    assert exact_overlap(box, left, 20, 20) == 1 and exact_overlap(left, right, 20, 20) == pytest.approx(2 / 3)

@@ -29,7 +29,7 @@ def write(folder: Path, truth: list[str], facts: str | None = None, names: list[
 @pytest.mark.parametrize(
     "line",
     ["NaN,NaN,NaN,NaN", "nan,nan,nan,nan", "0,0,0,0", "0", "41,41,0,24", "41,41,-1,-1", ",".join(["nan"] * 8),
-     ",".join(["0"] * 8)],
+     ",".join(["0"] * 8), "m0,0,0,0,0", "m4,4,2,2,4"],
 )  # fmt: skip
 def test_an_absent_target(tmp_path: Path, line: str) -> None:
     write(tmp_path, [BOX, line, BOX])
@@ -47,7 +47,8 @@ def test_an_absent_target(tmp_path: Path, line: str) -> None:
         ([BOX, "nan,2,3,4"], "holds a value that is not finite in frame 2"),
         ([BOX, "", BOX], "line 2 is empty"),
         ([BOX, "2"], "has the code 2 in frame 2, which is of results"),
-        ([BOX, "m1,2,3,4"], "is no ground truth: could not convert"),
+        ([BOX, "m1,2,3,b"], "is no ground truth: invalid literal"),
+        ([BOX, "m1,2,3,4,7,8"], "the runs of a mask cover 15 pixels of a box of 3 x 4"),
         ([BOX, "1,2,3,4,5"], "5 numbers are no region"),
         (["41\u00b0,41,30,24"], "is no ground truth: 'ascii' codec"),
     ],
