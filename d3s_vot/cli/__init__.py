@@ -49,7 +49,8 @@ def _results(options: argparse.Namespace) -> None:
         write_page(options.workspace, options.trackers, target)
         print(f"{target} written")
         return
-    from d3s_vot.evaluation.vot.results import FORMATS, table
+    from d3s_vot.evaluation.vot.results import table
+    from d3s_vot.evaluation.vot.results_table import FORMATS
 
     sys.stdout.write(FORMATS[options.format](table(options.workspace, options.trackers)))
 
@@ -111,7 +112,8 @@ def _add_results(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "results",
         help="table of a VOT workspace's results",
-        description="Print accuracy, robustness, EAO, AO and speed of the trackers in a VOT workspace.",
+        description="Print the measures of the trackers in a VOT workspace: accuracy, robustness and EAO, or those of "
+        "long-term runs or of several objects, and speed.",
         epilog="example: d3s-vot results workspace/vot2018 D3S --markdown",
     )
     parser.add_argument(

@@ -6,24 +6,22 @@ or damaged results are an error, never a number.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.vot import measures
+from d3s_vot.evaluation.vot import measures, results_annotated
 from d3s_vot.evaluation.vot.measures import Run
 from d3s_vot.evaluation.vot.overlaps import Region, exact_overlap
+from d3s_vot.evaluation.vot.results_table import TableRow
 from d3s_vot.evaluation.vot.stored import Entry, read_trajectory
-from d3s_vot.evaluation.vot.workspaces import Workspace
+from d3s_vot.evaluation.vot.workspaces import AnnotatedWorkspace, Workspace, open_workspace
 from d3s_vot.mask_codes import PlacedMask
 
 log = logging.getLogger(__name__)
@@ -32,7 +30,7 @@ AGREEING = 3  # repetitions after which the toolkit stops where they are the sam
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(TableRow):
     """The numbers of one tracker; None where the workspace has no such experiment.
 
     Attributes:
@@ -46,7 +44,12 @@ class Row:
         repetitions: how often every sequence was run, at least.
     """
 
-    tracker: str
+    LEGEND: ClassVar[str] = """\
+A, R100 (failures per 100 frames), EAO: as the papers compute them. "toolkit": as vot-toolkit 0.7.4 does
+(R: failures per sequence). AO: mean overlap of the unsupervised run without the first frame of each
+sequence; toolkit: without the first ten. Frames in which the target is absent do not count. (paper): published for
+the whole benchmark. NaN: no sequence is as long as the EAO asks for."""
+
     a: float | None = field(default=None, metadata={"title": "A"})
     r100: float | None = field(default=None, metadata={"title": "R100"})
     eao: float | None = field(default=None, metadata={"title": "EAO"})
@@ -196,18 +199,20 @@ def evaluate(workspace: Workspace, tracker: str) -> Row:
     )
 
 
-def table(root: Path, trackers: list[str]) -> list[Row]:
+def table(root: Path, trackers: list[str]) -> Sequence[TableRow]:
     """The rows of a workspace: the trackers asked for, or all, and the published one where there is one.
 
     Raises:
-        InputError: as `Workspace.load` and `evaluate`; or the workspace has no results.
+        InputError: as `open_workspace` and `evaluate`; or the workspace has no results.
     """
-    workspace = Workspace.load(root)
+    workspace = open_workspace(root)
     names = list(dict.fromkeys(trackers)) or workspace.trackers()
     if not names:
         raise InputError(
             f"{workspace.root / 'results'} holds no results; run `vot evaluate --workspace {root} D3S` first"
         )
+    if isinstance(workspace, AnnotatedWorkspace):
+        return [results_annotated.evaluate(workspace, name) for name in names]
     rows = [evaluate(workspace, name) for name in names]
     for row in rows:
         if row.ao is None and workspace.stack.unsupervised is not None:
@@ -217,65 +222,3 @@ def table(root: Path, trackers: list[str]) -> list[Row]:
         benchmark, a, r100, eao = workspace.stack.published
         rows.append(Row(f"D3S (paper, {benchmark})", a, r100, eao))
     return rows
-
-
-TITLES = ["tracker"] + [f.metadata["title"] for f in fields(Row)[1:]]
-LEGEND = """\
-A, R100 (failures per 100 frames), EAO: as the papers compute them. "toolkit": as vot-toolkit 0.7.4 does
-(R: failures per sequence). AO: mean overlap of the unsupervised run without the first frame of each
-sequence; toolkit: without the first ten. Frames in which the target is absent do not count. (paper): published for
-the whole benchmark. NaN: no sequence is as long as the EAO asks for."""
-
-
-def cells_of(row: Row) -> list[str]:
-    cells = [row.tracker]
-    for column in fields(Row)[1:]:
-        value = getattr(row, column.name)
-        digits = column.metadata.get("digits", 3)
-        cells.append("" if value is None else "NaN" if math.isnan(value) else f"{value:.{digits}f}")
-    return cells
-
-
-def as_text(rows: list[Row]) -> str:
-    """The table for a terminal."""
-    lines = [TITLES] + [cells_of(row) for row in rows]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(TITLES))]
-    text = [
-        "  ".join(
-            [line[0].ljust(widths[0])] + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]
-        )
-        for line in lines
-    ]
-    return "\n".join([*text, "", LEGEND]) + "\n"
-
-
-def as_markdown(rows: list[Row]) -> str:
-    """The table in Markdown."""
-    lines = [TITLES, ["---"] + ["---:"] * (len(TITLES) - 1)] + [cells_of(row) for row in rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def as_csv(rows: list[Row]) -> str:
-    """The table as comma-separated values, at full precision."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [f.name for f in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return buffer.getvalue()
-
-
-def as_json(rows: list[Row]) -> str:
-    """The table as a list of objects, at full precision; null where there is no number."""
-
-    def plain(row: Row) -> dict[str, Any]:
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(row).items()}
-
-    return json.dumps([plain(row) for row in rows], indent=2) + "\n"
-
-
-FORMATS: dict[str, Callable[[list[Row]], str]] = {
-    "text": as_text,
-    "json": as_json,
-    "csv": as_csv,
-    "markdown": as_markdown,
-}

@@ -17,10 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot import measures, stored
 from d3s_vot.evaluation.vot.measures import FAILED
-from d3s_vot.evaluation.vot.results import TITLES, Row, cells_of
+from d3s_vot.evaluation.vot.results import Row
 from d3s_vot.evaluation.vot.results_charts import Axis, Chart, Line, eao_chart, number_text, success_chart
 from d3s_vot.evaluation.vot.results_experiments import Experiment, Results, confidence, load
 from d3s_vot.evaluation.vot.results_pictures import TRUTH, Moment, Outline, Shot, strip
+from d3s_vot.evaluation.vot.results_table import cells_of, titles_of
 from d3s_vot.evaluation.vot.stored import Entry
 from d3s_vot.evaluation.vot.workspaces import Workspace
 from d3s_vot.files import write_whole
@@ -181,7 +182,7 @@ def write_page(workspace_path: Path, trackers: Sequence[str], target: Path) -> N
     page = environment.get_template("results.html").render(
         name=workspace_path.resolve().name,
         stack=workspace.stack,
-        titles=TITLES,
+        titles=titles_of(Row),
         rows=rows,
         trackers=found,
         eao=eao_chart(workspace.stack.window, found),

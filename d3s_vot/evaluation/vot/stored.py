@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from d3s_vot.errors import InputError
+from d3s_vot.evaluation.vot.layout import Frames, read_facts
 from d3s_vot.evaluation.vot.measures import SKIPPED
 from d3s_vot.evaluation.vot.overlaps import Region, Shape
-from d3s_vot.images import read_image
 from d3s_vot.mask_codes import PlacedMask, from_bytes, from_code, to_bytes, to_code
 from d3s_vot.regions import Box, Mask, Polygon, from_vot
 
@@ -222,52 +222,10 @@ class Sequence:
 
     @classmethod
     def _load(cls, folder: Path) -> Sequence:
-        facts = _facts(folder / "sequence")
-        truth = read_truth(folder / facts.get("groundtruth", "groundtruth.txt"))
-        pattern = _pattern(folder, facts)
-        # The toolkit counts from 1; other data count from 0, which is seen where the frames are there.
-        first = 0 if (folder / (pattern % 0)).is_file() and not (folder / (pattern % len(truth))).is_file() else 1
-        try:
-            length = int(facts.get("length", len(truth)))
-            size = [int(facts[key]) for key in ("width", "height") if key in facts]
-        except ValueError:
-            raise InputError(
-                f"{folder / 'sequence'} gives a length or size that is no whole number"
-            ) from None
-        if length != len(truth):
-            raise InputError(f"{folder}: `sequence` says {length} frames, groundtruth.txt has {len(truth)}")
-        if len(size) < 2:
-            height, width = read_image(folder / (pattern % first)).shape[:2]
-            size = [width, height]
-        if min(size) < 1:
-            raise InputError(f"{folder / 'sequence'} gives frames of {size[0]} x {size[1]} pixels")
-        return cls(folder.name, truth, size[0], size[1], folder, pattern, first)
+        truth = read_truth(folder / read_facts(folder).get("groundtruth", "groundtruth.txt"))
+        frames = Frames.of(folder, len(truth))
+        return cls(folder.name, truth, frames.width, frames.height, folder, frames.pattern, frames.first)
 
     def frame(self, index: int) -> Path:
         """The file of an image, counted from 0; it need not be there."""
         return self.folder / (self.pattern % (self.first + index))
-
-
-def _pattern(folder: Path, facts: dict[str, str]) -> str:
-    """How a sequence names its frames, as the toolkit takes it: those of colour, or of its first other channel."""
-    named = [facts[key] for key in ("channels.color", "channels.depth", "channels.ir") if key in facts]
-    pattern = named[0].replace("\\", "/") if named else "color/%08d.jpg"
-    if not named and not (folder / "sequence").is_file() and not (folder / "color").is_dir():
-        pattern = "%08d.jpg"  # of old, beside the ground truth
-    if not Path(pattern).suffix:
-        pattern = f"{pattern.rstrip('/')}/%08d.jpg"
-    try:
-        first, second = pattern % 1, pattern % 2
-    except (TypeError, ValueError, OverflowError, MemoryError):  # the last: of %99999999999d
-        first = second = pattern
-    if first == second:
-        raise InputError(f"{folder / 'sequence'} names frames {pattern!r}; a pattern such as color/%08d.jpg is meant")
-    return pattern
-
-
-def _facts(path: Path) -> dict[str, str]:
-    """The lines `key=value` of a file; empty where there is none."""
-    if not path.is_file():
-        return {}
-    lines = (line.partition("=") for line in path.read_text("utf-8", "replace").splitlines())
-    return {key.strip(): value.strip() for key, _, value in lines}

@@ -16,9 +16,11 @@ import toolkit
 import yaml
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.vot.results import Row, as_csv, as_json, as_markdown, as_text, table
+from d3s_vot.evaluation.vot.results import Row, table
+from d3s_vot.evaluation.vot.results_table import as_csv, as_json, as_markdown, as_text
+from d3s_vot.evaluation.vot.stacks import STACKS
 from d3s_vot.evaluation.vot.stored import Sequence, parse_text, read_trajectory
-from d3s_vot.evaluation.vot.workspaces import STACKS, Workspace
+from d3s_vot.evaluation.vot.workspaces import Workspace
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ import toolkit
 from d3s_vot.cli import main
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot import measures
-from d3s_vot.evaluation.vot.results import TITLES, cells_of, table
+from d3s_vot.evaluation.vot.results import Row, table
 from d3s_vot.evaluation.vot.results_charts import success
 from d3s_vot.evaluation.vot.results_experiments import load
 from d3s_vot.evaluation.vot.results_page import write_page
 from d3s_vot.evaluation.vot.results_pictures import TRUTH, Moment, Outline, Picture, corners, part, strip
+from d3s_vot.evaluation.vot.results_table import cells_of, titles_of
 from d3s_vot.evaluation.vot.stored import read_trajectory
 from d3s_vot.evaluation.vot.workspaces import Workspace
 
@@ -72,7 +73,7 @@ def page_of(root: Path, *trackers: str) -> Page:
 def test_the_numbers_are_the_tables(workspace: Path) -> None:
     page = page_of(workspace)
     (row,) = table(workspace, [])
-    assert page.table == [TITLES, cells_of(row)]
+    assert page.table == [titles_of(Row), cells_of(row)]
     assert f"StandIn {row.eao:.3f}" in page.text and f"StandIn {row.ao:.3f}" in page.text  # the charts' legends
     assert [a["id"] for a in page.all("section")] == ["s1", "s2", "s3"]
 
@@ -159,7 +160,7 @@ def test_frames_that_are_missing(workspace: Path) -> None:
     shutil.rmtree(folders["shuttle"] / "color")
     page = page_of(workspace)
     assert "no pictures of 3 of the 3 sequences" in page.text and not page.all("img")
-    assert page.table == [TITLES, cells_of(table(workspace, [])[0])]
+    assert page.table == [titles_of(Row), cells_of(table(workspace, [])[0])]
 
 
 def test_supervised_experiment_alone(workspace: Path) -> None:
