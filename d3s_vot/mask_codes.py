@@ -183,22 +183,27 @@ def count_runs(array: NDArray[np.bool_]) -> int:
 
 
 def storable(mask: PlacedMask) -> PlacedMask:
-    """A mask that a binary file of the toolkit can hold, the same where it can hold this one.
+    """A mask that the toolkit can store in a binary file, the same where it can store this one.
 
     Of one with too many runs the smallest pieces go, then the holes, until the rest fits; where that is not enough its
-    outline gets coarser. A part that begins too far off gets empty columns or rows in front.
+    outline gets coarser. To one that begins too far off a pixel is added where it may begin: the toolkit crops every
+    mask to its pixels.
 
     Raises:
-        ValueError: the mask lies or reaches further off than 65535 + 32767 pixels, which no file can say.
+        ValueError: the mask reaches further than 65535 pixels from there, which no file can say.
     """
-    if count_runs(mask.array) > MOST_RUNS:
+    if count_runs(mask.array) >= MOST_RUNS - 1:  # with one pixel more
         mask = PlacedMask(mask.x, mask.y, _simpler(mask.array))
-    left, top = (max(value - FURTHEST, 0) for value in (mask.x, mask.y))
-    array = np.pad(mask.array, ((top, 0), (left, 0))) if left or top else mask.array
-    x, y = mask.x - left, mask.y - top
-    if min(x, y) < -FURTHEST - 1 or max(array.shape) > MOST_RUNS:
-        raise ValueError(f"a mask of {array.shape[1]} x {array.shape[0]} pixels at {x},{y} does not fit the file")
-    return PlacedMask(x, y, array)
+    if (bounds := mask.bounds) is not None and max(bounds[0], bounds[2]) > FURTHEST:
+        left, top = (max(first - FURTHEST, 0) for first in (bounds[0], bounds[2]))
+        x, y = bounds[0] - left, bounds[2] - top
+        width, height = bounds[1] - x + 1, bounds[3] - y + 1
+        array = mask.window(x, y, width, height) if max(width, height) <= MOST_RUNS else np.zeros((0, 0), bool)
+        if not array.size:
+            raise ValueError(f"a mask of {width} x {height} pixels from {x},{y} on does not fit the file")
+        array[0, 0] = True
+        mask = PlacedMask(x, y, array)
+    return mask
 
 
 def _simpler(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -207,11 +212,11 @@ def _simpler(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
     while size < array.size:
         kept = _without_specks(array, size)
         solid = ~_without_specks(~kept, size)
-        if count_runs(solid) <= MOST_RUNS:
+        if count_runs(solid) < MOST_RUNS - 1:
             return solid
         size *= 4
     block = np.ones((3, 3), np.uint8)
-    while count_runs(array) > MOST_RUNS:  # one piece of a jagged outline
+    while count_runs(array) >= MOST_RUNS - 1:  # one piece of a jagged outline
         array = cv2.morphologyEx(array.astype(np.uint8), cv2.MORPH_CLOSE, block) > 0
         block = np.ones((2 * len(block) + 1,) * 2, np.uint8)
     return array

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from trax.region import Mask as TraxMask
 from trax.region import Polygon as TraxPolygon
 from trax.region import Rectangle as TraxRectangle
 from trax.region import Region as TraxRegion
 
 from d3s_vot.errors import InputError
+from d3s_vot.mask_codes import PlacedMask, storable
 from d3s_vot.regions import Box, Mask, Polygon, Region, rasterize
 
 # What the annotations count their top-left pixel as: rectangles (VOT2013-2015, OTB) from 1, see
@@ -55,14 +57,27 @@ def region_to_trax(region: Region, kind: str, height: int, width: int) -> TraxRe
         height, width: size of the image, for masks.
 
     Raises:
-        InputError: a coordinate does not fit the protocol's single precision.
+        InputError: a coordinate does not fit the protocol's single precision, or a mask the toolkit's files.
     """
     if kind == TraxRegion.MASK:
-        return TraxMask.create(np.ascontiguousarray(rasterize(region, height, width), np.uint8))
+        return mask_to_trax(rasterize(region, height, width))
     if kind == TraxRegion.RECTANGLE:
         return TraxRectangle.create(*_finite(region.box.one_based()))
     corners = _finite(region.polygon.points.ravel() + POLYGON_ORIGIN)
     return TraxPolygon.create(list(zip(corners[::2], corners[1::2], strict=True)))
+
+
+def mask_to_trax(mask: NDArray[np.bool_]) -> TraxRegion:
+    """An H x W mask of the image as the protocol has it; one that the toolkit could not store is made simpler.
+
+    Raises:
+        InputError: no file of the toolkit can say where it lies.
+    """
+    try:
+        part = storable(PlacedMask.of(mask))
+    except ValueError as error:
+        raise InputError(f"the answer cannot be sent: {error}") from None
+    return TraxMask.create(np.ascontiguousarray(part.window(0, 0, *mask.shape[::-1]), np.uint8))
 
 
 def _finite(values: Any) -> list[float]:

@@ -1,7 +1,7 @@
 """The TraX process that the VOT toolkit starts: `python -m d3s_vot.vot`.
 
-The model is loaded before the handshake, once; every 'initialize' of the session starts it on a new target.
-A target given as rectangle, polygon or mask is answered in kind, with the property `confidence` (0..1).
+The model is loaded before the handshake, once; every 'initialize' of the session starts it on new targets, one or
+several. A target given as rectangle, polygon or mask is answered in kind, with the property `confidence` (0..1).
 
 Settings are environment variables, all optional:
     D3S_VOT_TRACKER: name of a tracker, see `d3s-vot trackers`, or a file of weights; default: "D3S".
@@ -11,6 +11,10 @@ Settings are environment variables, all optional:
     D3S_VOT_RULES: a name of the tracker's rules, such as "published", or "weights", those of the weights (the default).
     D3S_VOT_DEVICE: "auto" (the default), "cpu", "cuda", "cuda:1" ...
     D3S_VOT_THREADS: number of CPU threads, 1 or more; default: PyTorch's choice.
+    D3S_VOT_UNSEEN: what is answered where the tracker does not see its target: "box", a region like any other, of a
+        mask the box filled; "doubt", the same, with a confidence below that of every frame in which it is seen;
+        "empty", a mask of no pixels. Default: "empty" in a session of several targets, else "box".
+    D3S_VOT_MULTIOBJECT: "1" (the default), the client may give several targets at once, or "0".
     D3S_VOT_LOG: file that errors, warnings and all other text are appended to; default: other text than
         errors is dropped. Errors always go to stderr, where the toolkit picks them up.
 
@@ -22,7 +26,6 @@ Source: the TraX protocol (L. Cehovin, "TraX: The visual Tracking eXchange proto
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import traceback
@@ -30,11 +33,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import trax.server
-from numpy.typing import NDArray
 from trax._ctypes import trax_server_setup_file_v
 from trax.image import Image as TraxImage
 from trax.region import Region as TraxRegion
@@ -42,11 +42,7 @@ from trax.region import Region as TraxRegion
 import d3s_vot
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import D3SError, InputError
-from d3s_vot.images import read_image
-from d3s_vot.trax_regions import region_from_trax, region_to_trax
-
-if TYPE_CHECKING:
-    from d3s_vot.tracker import Tracker
+from d3s_vot.trax_session import UNSEEN, Session
 
 
 @dataclass(frozen=True)
@@ -60,18 +56,26 @@ class Settings:
     device: str
     threads: int | None
     log: Path | None
+    unseen: str | None = None
+    several: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Reads and checks D3S_VOT_*; an empty value counts as not given.
 
         Raises:
-            InputError: the number of threads is no positive integer, or two trackers are named.
+            InputError: a setting has a value that it cannot have, or two trackers are named.
         """
         threads = environment.get("D3S_VOT_THREADS") or None
         if threads is not None and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
             raise InputError(f"D3S_VOT_THREADS is {threads!r}; give a whole number of threads, 1 or more")
         log = environment.get("D3S_VOT_LOG") or None
+        unseen = environment.get("D3S_VOT_UNSEEN") or None
+        if unseen is not None and unseen not in UNSEEN:
+            raise InputError(f"D3S_VOT_UNSEEN is {unseen!r}; give one of {', '.join(UNSEEN)}")
+        several = environment.get("D3S_VOT_MULTIOBJECT") or "1"
+        if several not in ("0", "1"):
+            raise InputError(f"D3S_VOT_MULTIOBJECT is {several!r}; give 1 or 0")
         tracker, former = (environment.get(f"D3S_VOT_{name}") for name in ("TRACKER", "WEIGHTS"))
         if tracker and former and tracker != former:
             raise InputError(f"D3S_VOT_TRACKER is {tracker!r} and D3S_VOT_WEIGHTS {former!r}; give one of the two")
@@ -83,63 +87,9 @@ class Settings:
             device=environment.get("D3S_VOT_DEVICE") or "auto",
             threads=None if threads is None else int(threads),
             log=None if log is None else Path(log),
+            unseen=unseen,
+            several=several == "1",
         )
-
-
-class Session:
-    """One client: answers its requests until it quits.
-
-    Args:
-        server: the connected TraX server.
-        tracker: what answers.
-    """
-
-    def __init__(self, server: trax.server.Server, tracker: Tracker) -> None:
-        self.server = server
-        self.tracker = tracker
-        self.kind = ""  # of the target, once there is one
-
-    def run(self) -> None:
-        """Serves requests until the client quits.
-
-        Raises:
-            D3SError: an image or region cannot be used.
-            trax.TraxException: the connection broke.
-        """
-        while True:
-            request = self.server.wait()
-            if request.type == trax.TraxStatus.QUIT:
-                return
-            image = self._read(request.image)
-            if request.type == trax.TraxStatus.INITIALIZE:
-                self._initialize(image, request.objects)
-            else:
-                self._track(image)
-
-    def _read(self, images: Mapping[str, Any]) -> NDArray[np.uint8]:
-        """The colour channel's file as H x W x 3 RGB."""
-        if "color" not in images:
-            raise InputError("the client sent no colour image; choose a data set with a channel 'color'")
-        return read_image(images["color"].path())
-
-    def _initialize(self, image: NDArray[np.uint8], objects: list[tuple[TraxRegion, Any]]) -> None:
-        if len(objects) != 1:
-            raise InputError(f"the client gave {len(objects)} targets; this tracker follows one")
-        region, _ = objects[0]
-        target = region_from_trax(region, *image.shape[:2])
-        self.tracker.initialize(image, target)
-        self.kind = region.type
-        self.server.status([(region, {"confidence": 1.0})])
-
-    def _track(self, image: NDArray[np.uint8]) -> None:
-        if not self.kind:
-            raise InputError("the client sent a frame before any target; send 'initialize' first")
-        prediction = self.tracker.track(image)
-        confidence = float(prediction.confidence)
-        if not math.isfinite(confidence):  # the toolkit's files hold no NaN
-            confidence = 0.0
-        region = region_to_trax(prediction.region, self.kind, *image.shape[:2])
-        self.server.status([(region, {"confidence": round(confidence, 6)})])
 
 
 @contextmanager
@@ -181,8 +131,10 @@ def private_streams(log: Path | None) -> Iterator[tuple[int, Callable[[str], Non
         os.dup2(stderr, 2)  # for the traceback of what went wrong before the session
 
 
-def connect(stdout: int, name: str) -> trax.server.Server:
+def connect(stdout: int, name: str, several: bool) -> trax.server.Server:
     """Shakes hands with the client over stdin and the given descriptor, as the tracker of that name.
+
+    `several` says that the client may give several targets at once.
 
     `trax.server.Server` always takes C's stdout, which is the log's by now; libtrax's own call for other
     descriptors is put in the place of the one that it would make.
@@ -198,6 +150,7 @@ def connect(stdout: int, name: str) -> trax.server.Server:
             tracker_name=name,
             tracker_description=f"{name}, a tracker of the package d3s_vot",
             tracker_family="",
+            multiobject=several,
         )
     finally:
         trax.server.trax_server_setup_v = original
@@ -217,9 +170,9 @@ def serve(settings: Settings) -> int:
         except D3SError as error:
             report(f"d3s_vot.vot: {error}")
             return 2
-        server = connect(stdout, Path(s.tracker).stem)
+        server = connect(stdout, Path(s.tracker).stem, s.several)
         try:
-            Session(server, tracker).run()
+            Session(server, tracker, s.unseen).run()
         except D3SError as error:
             report(f"d3s_vot.vot: the session ends: {error}")
             server.quit(str(error))

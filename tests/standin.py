@@ -26,6 +26,7 @@ class Prediction:
 
     region: Region
     confidence: float
+    visible: bool = True
 
 
 class StandIn:
@@ -33,6 +34,9 @@ class StandIn:
 
     def __init__(self, noise: bool = False, reach: int = 12, pause: float = 0.0) -> None:
         self.noise, self.reach, self.pause = noise, reach, pause
+
+    def fork(self) -> StandIn:
+        return StandIn(self.noise, self.reach, self.pause)
 
     def initialize(self, image: np.ndarray, region: Region) -> None:
         if not region.box.overlaps_image(*image.shape[:2]):
@@ -61,7 +65,7 @@ class StandIn:
             row, column = np.unravel_index(scores.argmax(), scores.shape)
             confidence = float(np.clip(scores[row, column], 0, 1))
             self.shift = np.array([x0 + column - self.x, y0 + row - self.y], float)
-        return Prediction(self._moved(), confidence)
+        return Prediction(self._moved(), confidence, visible=confidence > 0.5)
 
     def _moved(self) -> Region:
         if isinstance(self.region, Box):
@@ -85,6 +89,12 @@ def load_tracker(
     )
 
 
+def track_together(trackers: list[StandIn], image: np.ndarray) -> list[Prediction]:
+    """Stands in for `d3s_vot.track_together`."""
+    return [tracker.track(image) for tracker in trackers]
+
+
 if __name__ == "__main__":
+    setattr(d3s_vot, "track_together", track_together)  # noqa: B010 - of another type on purpose
     setattr(d3s_vot, "load_tracker", load_tracker)  # noqa: B010 - of another type on purpose
     sys.exit(vot.main())

@@ -163,8 +163,11 @@ def test_one_piece_with_too_many_runs() -> None:
 def test_offsets_that_are_too_large() -> None:
     far = PlacedMask(40_000, 3, np.ones((4, 5), bool))
     kept = storable(far)
-    assert kept.x <= 32767 and np.array_equal(kept.window(39_990, 0, 30, 10), far.window(39_990, 0, 30, 10))
+    assert (kept.x, kept.y) == (32767, 3) and kept.bounds == (32767, 40_004, 3, 6) and kept.array.sum() == 21
+    assert np.array_equal(kept.window(39_990, 0, 30, 10), far.window(39_990, 0, 30, 10))
     assert parse_binary(as_binary([kept])) == [kept]
+    low = storable(PlacedMask(2, 40_000, np.ones((4, 5), bool)))
+    assert low.bounds == (2, 6, 32767, 40_003)
     with pytest.raises(ValueError, match="does not fit the file"):
         storable(PlacedMask(200_000, 3, np.ones((4, 5), bool)))
 

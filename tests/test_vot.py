@@ -28,8 +28,9 @@ from d3s_vot.evaluation.vot.stored import read_trajectory
 from d3s_vot.regions import Box, Mask, Polygon
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
 from d3s_vot.trackers.d3s.weights import create
+from d3s_vot.trax_regions import region_from_trax, region_to_trax
 from d3s_vot.trunks.trunk import CHANNELS
-from d3s_vot.vot import Settings, region_from_trax, region_to_trax
+from d3s_vot.vot import Settings
 from d3s_vot.zoo import save_checkpoint
 
 TESTS = Path(__file__).parent
@@ -196,6 +197,8 @@ def test_client_that_dies(standin: Process, frames: list[Path]) -> None:
         ("D3S_VOT_THREADS", "many", "D3S_VOT_THREADS"),
         ("D3S_VOT_LOG", "/no/such/folder/log", "D3S_VOT_LOG"),
         ("D3S_VOT_WEIGHTS", "/no/such/file", "/no/such/file"),
+        ("D3S_VOT_UNSEEN", "nothing", "give one of box, doubt, empty"),
+        ("D3S_VOT_MULTIOBJECT", "yes", "give 1 or 0"),
     ],
 )
 def test_bad_setting_ends_before_the_handshake(name: str, value: str, words: str) -> None:
@@ -211,6 +214,9 @@ def test_settings() -> None:
     assert Settings.from_environment({"D3S_VOT_DEVICE": "", "D3S_VOT_THREADS": "2"}).threads == 2
     assert Settings.from_environment({"D3S_VOT_RULES": "published"}).rules == "published"
     assert Settings.from_environment({"D3S_VOT_WEIGHTS": "a", "D3S_VOT_TRACKER": "a"}).tracker == "a"
+    assert Settings.from_environment({}).unseen is None and Settings.from_environment({}).several
+    chosen = Settings.from_environment({"D3S_VOT_UNSEEN": "doubt", "D3S_VOT_MULTIOBJECT": "0"})
+    assert chosen.unseen == "doubt" and not chosen.several
     with pytest.raises(InputError, match="one of the two"):
         Settings.from_environment({"D3S_VOT_WEIGHTS": "a", "D3S_VOT_TRACKER": "b"})
     with pytest.raises(InputError, match="threads"):

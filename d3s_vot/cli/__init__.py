@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from d3s_vot.arguments import add_network, add_place, chosen, whole_number
+from d3s_vot.cli.workspace import add_workspace
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.interrupts import interruptible
 from d3s_vot.video.command import add_track
@@ -212,6 +213,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_track(commands)
     add_web(commands)
     _add_sample(commands)
+    add_workspace(commands)
     _add_evaluate(commands)
     _add_results(commands)
     _add_bench(commands)

@@ -23,6 +23,7 @@ from d3s_vot.evaluation.runs.pools import Failure, Place, Pool
 from d3s_vot.evaluation.runs.store import Manifest, Store
 from d3s_vot.evaluation.vot import identity as vot_identity
 from d3s_vot.evaluation.vot import toolkit as vot_workspace
+from d3s_vot.evaluation.vot.checks import check_sequences
 from d3s_vot.evaluation.vot.results import AGREEING
 from d3s_vot.evaluation.vot.toolkit import WholeResults, one_line, signals_between_frames
 from d3s_vot.progress import Progress
@@ -97,7 +98,7 @@ def evaluate(
         workspace = vot_workspace.load(root)
         found = vot_workspace.trackers(root, workspace, trackers)
         chosen = vot_workspace.experiments(root, workspace, experiments)
-        vot_workspace.check_frames(root, workspace, chosen)
+        check_sequences(root, workspace, chosen)
         jobs, finished, runs = _plan(root, workspace, found, chosen)
         for store, manifest, again in runs:
             store.agree(manifest, again=again)
@@ -164,7 +165,8 @@ def _start(root: Path, settings: Mapping[str, str], place: Place) -> Callable[[J
         workspace = vot_workspace.load(root)
 
     def work(job: Job) -> None:
-        with _environment(settings):
+        defaults = vot_identity.defaults(workspace.stack.experiments[job.experiment])
+        with _environment({**defaults, **settings}):
             _execute(root, workspace, job)
 
     return work

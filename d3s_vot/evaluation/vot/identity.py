@@ -11,12 +11,33 @@ from typing import Any
 from d3s_vot.evaluation.runs import identity
 
 # Settings of this package that change results by more than their last digits.
-SETTINGS = ("D3S_VOT_TRACKER", "D3S_VOT_WEIGHTS", "D3S_VOT_TRUNK", "D3S_VOT_PRESET", "D3S_VOT_RULES")
+SETTINGS = (
+    "D3S_VOT_TRACKER",
+    "D3S_VOT_WEIGHTS",
+    "D3S_VOT_TRUNK",
+    "D3S_VOT_PRESET",
+    "D3S_VOT_RULES",
+    "D3S_VOT_UNSEEN",
+)
+LONGTERM = ("PrecisionRecall", "PrecisionRecallCurve", "FScoreCurve")  # classes of the toolkit's analyses
+
+
+def defaults(experiment: Any) -> dict[str, str]:
+    """What an experiment of the toolkit's asks of this package's process where neither user nor registry say.
+
+    Where the target is not seen it is told by an empty mask if several objects are tracked, and by the confidence in
+    long runs.
+    """
+    if getattr(experiment, "multiobject", False):
+        return {"D3S_VOT_UNSEEN": "empty"}
+    if any(type(analysis).__name__ in LONGTERM for analysis in experiment.analyses):
+        return {"D3S_VOT_UNSEEN": "doubt"}
+    return {}
 
 
 def describe(tracker: Any, experiment: Any) -> dict[str, Any]:
     """What the results of a tracker in an experiment, the toolkit's both, depend on beside the data; JSON values."""
-    environment = {**os.environ, **tracker._envvars}
+    environment = {**defaults(experiment), **os.environ, **tracker._envvars}
     given = {name: environment[name] for name in SETTINGS if environment.get(name)}
     files = {f"content of {name}": identity.of_file(Path(value)) for name, value in given.items()}
     rules = {

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from d3s_vot.errors import InputError
-from d3s_vot.evaluation.boxes.checks import some
 from d3s_vot.evaluation.runs.store import Store
+from d3s_vot.evaluation.vot.stored import read_trajectory
 from d3s_vot.interrupts import Interrupted, uninterrupted
 
-SHOWN = 5  # sequences that a message describes
-LONGEST = 10_000_000  # frames of a sequence
 MOST = 10_000  # repetitions of an experiment
 TRAJECTORY = (".bin", ".txt")  # the file that marks a repetition as finished
 
@@ -102,82 +100,6 @@ def experiments(root: Path, workspace: Any, names: Collection[str] | None) -> li
         if getattr(experiment, "repetitions", 1) > MOST:  # the toolkit looks for each of them
             raise InputError(f"the stack of {root} has more than {MOST} repetitions in {experiment.identifier}")
     return chosen
-
-
-def check_frames(root: Path, workspace: Any, experiments: Collection[Any] = ()) -> None:
-    """Looks for every frame: the toolkit ends a sequence at the first that is missing, and says nothing.
-
-    Where the target is absent it counts a failure in a supervised experiment, and may start the tracker there.
-
-    Args:
-        root: of the workspace.
-        workspace, experiments: the toolkit's.
-
-    Raises:
-        InputError: sequences are incomplete, cannot be read or do not suit an experiment; the message says which.
-    """
-    from vot.experiment.multirun import SupervisedExperiment
-
-    resets = [experiment.identifier for experiment in experiments if isinstance(experiment, SupervisedExperiment)]
-    problems = [problem for sequence in workspace.dataset for problem in _problems(sequence, resets)]
-    if problems:
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise InputError(
-            f"{len(problems)} sequence(s) of {root} cannot be run, mend them or take them off the list: "
-            f"{'; '.join(problems[:SHOWN])}{more}"
-        )
-
-
-def _problems(sequence: Any, resets: Sequence[str]) -> Iterator[str]:
-    """At most one sentence on what is wrong with a sequence, where a lost tracker is started again in `resets`."""
-    folder = Path(sequence.metadata("root"))
-    if not str(folder).isascii() or "%" in str(folder):
-        yield f"{folder}: TraX takes only paths of ASCII characters without '%'; move the sequences"
-        return
-    declared = sequence.metadata("length")
-    if declared is not None and not 0 < declared <= LONGEST:  # the toolkit would make a list of as many
-        yield f"{sequence.name}: `sequence` says that there are {declared} frames"
-        return
-    try:
-        length = len(sequence)
-        channels = [sequence.channel(name) for name in sequence.channels()]
-    except Exception as error:  # of any kind, as in `load`
-        yield f"{folder}: check its `sequence`, ground truth and first frame ({one_line(error)})"
-        return
-    truth = folder / sequence.metadata("groundtruth", "groundtruth.txt")  # sequences of several objects have others
-    regions = len(truth.read_text("ascii").strip().splitlines()) if truth.is_file() else length
-    wanted = max(length, regions)
-    missing = [
-        path
-        for channel in channels
-        for path in (Path(channel.base, channel.pattern % number) for number in range(1, wanted + 1))
-        if not (path.is_file() and path.stat().st_size)
-    ]
-    if missing:
-        yield f"{sequence.name}: {len(missing)} of {wanted} frames are missing or empty, such as {missing[0]}"
-    elif length != regions:
-        yield f"{sequence.name}: {length} frames, but {truth} has {regions} regions"
-    elif len(sequence.objects()) == 1:
-        absent = [number for number, region in enumerate(sequence.groundtruth(), start=1) if _is_absent(region)]
-        if absent[:1] == [1]:
-            yield f"{sequence.name}: {truth} gives no target in the first frame"
-        elif absent and resets:
-            numbers = some(map(str, absent))
-            yield (
-                f"{sequence.name}: its target is absent in frame {numbers}, where {' and '.join(resets)} would count "
-                "failures; name other experiments with --experiments"
-            )
-
-
-def _is_absent(region: Any) -> bool:
-    """Whether ground truth, as the toolkit has read it, is of a frame without a target; it takes no size for one."""
-    from vot.region import RegionType
-
-    if region is None or region.type == RegionType.SPECIAL:
-        return True
-    if region.type == RegionType.RECTANGLE:
-        return bool(region.width <= 0 or region.height <= 0)
-    return region.type == RegionType.POLYGON and len(set(region.points())) == 1
 
 
 class WholeResults:
@@ -274,6 +196,7 @@ def check_results(results: WholeResults, experiment: Any, sequence: Any) -> int:
     for name in names:
         path = results.folder / name
         try:
+            read_trajectory(path)  # the toolkit writes past its memory where the runs of a mask leave its box
             frames = len(Trajectory.read(results, path.stem))
         except Exception as error:  # of any kind, for a file that `vot evaluate` was killed over
             raise InputError(f"{path} is damaged ({one_line(error)}); remove it") from error

@@ -223,7 +223,7 @@ def test_anchors_count_for_the_time_left(workspace: Path, batches: list[Batch]) 
     evaluate(workspace, ["StandIn"])
     assert [job.frames for job in batches[0][0]] == [54 + 54]
     (folder / "anchor.value").unlink()
-    with pytest.raises(InputError, match="starts cannot be run on cup: Sequence does not contain any anchors"):
+    with pytest.raises(InputError, match=r"cup: it has no anchors \(anchor\.value\), where runs start"):
         evaluate(workspace, ["StandIn"])
 
 
