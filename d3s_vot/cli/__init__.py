@@ -25,7 +25,7 @@ from d3s_vot.web.command import add_web
 def _sample(options: argparse.Namespace) -> None:
     from d3s_vot.sample.write import write_sample
 
-    write_sample(options.output, lambda text: print(text, flush=True))
+    write_sample(options.output, lambda text: print(text, flush=True), options.kind)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -76,6 +76,13 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
         default=Path("workspace/sequences"),
         metavar="FOLDER",
         help="folder of sequences (default: %(default)s); those that are there already are kept",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("boxes", "anchors", "objects"),
+        default="boxes",
+        help="boxes: rectangles and polygons; anchors: masks, and where runs start (VOT2020); objects: masks of "
+        "several (VOTS) (default: %(default)s)",
     )
     parser.set_defaults(run=_sample)
 

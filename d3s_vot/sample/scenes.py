@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,7 +73,12 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One sequence: `others` lie in front of the target; `light` is the gain of red, green and blue."""
+    """One sequence: `others` lie in front of the target, each before those after it.
+
+    Attributes:
+        light: the gain of red, green and blue.
+        objects: the names of the target and the others in a sequence of several objects; "" of what is none.
+    """
 
     name: str
     length: int
@@ -83,6 +88,7 @@ class Scene:
     others: tuple[Thing, ...] = ()
     rotated: bool = True  # the truth is a rotated rectangle, else an upright one
     light: Callable[[float], tuple[float, float, float]] = lambda t: (1.0, 1.0, 1.0)
+    objects: tuple[str, ...] = ()
 
 
 def _wave(t: float, cycles: float, phase: float = 0.0) -> float:
@@ -139,5 +145,32 @@ SCENES = (
         Thing("motorcycle_left.png", MOTORCYCLE, 150, lambda t: Pose(
             285 - 160 * t, 190 + 22 * _wave(t, 1.8), 9 * _wave(t, 1.5) - 14 * t, 0.65 + 0.5 * _wave(t, 0.5))),
         others=(Thing("grass.png", POST, 24, lambda t: Pose(90 + 90 * t, 200, -8, 1.5)),),
+    ),
+)  # fmt: skip
+
+# Several objects at a time: four coins; a cat that leaves and comes back, and a cup before it; three that hide each
+# other at times, one behind a post.
+OBJECT_SCENES = (
+    replace(SCENES[2], name="coins", objects=("one", "two", "three", "four")),
+    Scene(
+        "pets", 54, "motorcycle_left.png", lambda t: (0.5 + 0.4 * _wave(t, 0.6), 0.3 + 0.3 * t),
+        Thing("chelsea.png", CAT, 100, lambda t: Pose(
+            130 + 335 * min(max(4 * (0.4 - abs(t - 0.5)), 0.0), 1.0), 110 + 20 * _wave(t, 1.1), 15 * _wave(t, 0.9))),
+        others=(Thing("coffee.png", CUP, 84, lambda t: Pose(
+            90 + 220 * t, 215 + 18 * _wave(t, 1.3), 20 * _wave(t, 1), 1 - 0.2 * t)),),
+        objects=("cat", "cup"),
+    ),
+    Scene(
+        "yard", 54, "rocket.jpg", lambda t: (t, 0.5 + 0.5 * _wave(t, 1)),
+        Thing("motorcycle_left.png", MOTORCYCLE, 130, lambda t: Pose(
+            300 - 190 * t, 195 + 15 * _wave(t, 1.8), 8 * _wave(t, 1.5), 0.8 + 0.2 * _wave(t, 0.5))),
+        others=(
+            Thing("astronaut.png", SHUTTLE, 40, lambda t: Pose(
+                110 + 190 * t, 95 + 35 * _wave(t, 1.1), 60 * t)),
+            Thing("grass.png", POST, 22, lambda t: Pose(140 + 40 * t, 200, -8, 1.5)),
+            Thing("astronaut.png", ASTRONAUT, 56, lambda t: Pose(
+                330 - 60 * _wave(t, 0.5), 90 + 20 * _wave(t, 0.8), 10 * _wave(t, 1.2))),
+        ),
+        objects=("motorcycle", "shuttle", "", "astronaut"),
     ),
 )  # fmt: skip

@@ -23,13 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3s_vot.errors import InputError
+from d3s_vot.mask_codes import PlacedMask, to_code
 from d3s_vot.regions import Polygon
-from d3s_vot.sample.scenes import SCENES, Scene, Thing
+from d3s_vot.sample.scenes import OBJECT_SCENES, SCENES, Scene, Thing
 
 WIDTH, HEIGHT = 400, 300  # pixels of a frame
 
 FRAMES_PER_SECOND = 20  # the pace of the VOT real-time challenge
 JPEG_QUALITY = 95
+ANCHORS = 50  # frames from one start of a run to the next
+KINDS = ("boxes", "anchors", "objects")
 NOISE = 1.5  # grey levels, standard deviation
 
 
@@ -71,12 +74,16 @@ class Sprite:
         c, s = pose.scale * math.cos(turn), pose.scale * math.sin(turn)
         return np.array([[c, s, pose.x], [-s, c, pose.y]])
 
-    def draw(self, frame: NDArray[np.float32], t: float) -> None:
-        """Puts the thing over the frame, in place."""
+    def layer(self, t: float) -> NDArray[np.float32]:
+        """The thing alone: H x W x 4, premultiplied BGRA."""
         matrix = self.matrix(t)
         # pixel i has its centre at i + 0.5 on both sides
         matrix[:, 2] += matrix[:, :2] @ (0.5 - self.middle) - 0.5
-        layer = cv2.warpAffine(self.image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+        return np.asarray(cv2.warpAffine(self.image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR), np.float32)
+
+    def draw(self, frame: NDArray[np.float32], t: float) -> None:
+        """Puts the thing over the frame, in place."""
+        layer = self.layer(t)
         frame *= 1 - layer[..., 3:]
         frame += layer[..., :3]
 
@@ -90,6 +97,36 @@ class Sprite:
         (x0, y0), (x1, y1) = self.outline.min(axis=0), self.outline.max(axis=0)
         matrix = self.matrix(t)
         return Polygon(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) @ matrix[:, :2].T + matrix[:, 2])
+
+
+def annotation(scene: Scene, kind: str) -> dict[str, str]:
+    """The texts of a sequence's files but its frames, by their names; kinds are those of `write_sample`."""
+    if kind == "boxes":
+        files = {"groundtruth.txt": ground_truth(scene)}
+    elif kind == "anchors":
+        files = {"groundtruth.txt": true_masks(scene)[0], "anchor.value": list(map(str, anchors_of(scene.length)))}
+    else:
+        named = zip(scene.objects, true_masks(scene), strict=True)
+        files = {f"groundtruth_{name}.txt": codes for name, codes in named if name}
+    return {name: "\n".join(lines) + "\n" for name, lines in files.items()} | {"sequence": _description(scene)}
+
+
+def anchors_of(length: int) -> list[int]:
+    """The numbers of anchor.value: every 50 frames 1 or -1, to the longer side."""
+    return [(1 if length - 1 - i >= i else -1) if i % ANCHORS == 0 else 0 for i in range(length)]
+
+
+def true_masks(scene: Scene) -> list[list[str]]:
+    """The lines of ground truth of the target and of all others: the pixels that they fill by more than half."""
+    sprites = [Sprite(thing) for thing in (scene.target, *scene.others)]
+    lines: list[list[str]] = [[] for _ in sprites]
+    for t in np.linspace(0, 1, scene.length):
+        shown = np.ones((HEIGHT, WIDTH), np.float32)
+        for sprite, codes in reversed(list(zip(sprites, lines, strict=True))):  # from the front
+            alpha = sprite.layer(t)[..., 3]
+            codes.append(to_code(PlacedMask.of(shown * alpha > 0.5)))
+            shown *= 1 - alpha
+    return lines
 
 
 def ground_truth(scene: Scene) -> list[str]:
@@ -112,8 +149,8 @@ def _background(name: str) -> NDArray[np.float32]:
     return np.clip(cv2.resize(photo, size, interpolation=method), 0, 255).astype(np.float32)
 
 
-def render(scene: Scene, folder: Path) -> None:
-    """Writes one sequence in VOT layout into an existing, empty folder."""
+def render(scene: Scene, folder: Path, kind: str = "boxes") -> None:
+    """Writes one sequence in VOT layout into an existing, empty folder; kinds are those of `write_sample`."""
     background = _background(scene.background)
     target, others = Sprite(scene.target), [Sprite(other) for other in scene.others]
     noise = np.random.default_rng(sum(scene.name.encode()))
@@ -137,8 +174,8 @@ def render(scene: Scene, folder: Path) -> None:
         if not done:
             raise InputError(f"OpenCV cannot encode {path}; install an opencv-python with JPEG support")
         path.write_bytes(data.tobytes())
-    (folder / "groundtruth.txt").write_text("\n".join(ground_truth(scene)) + "\n")
-    (folder / "sequence").write_text(_description(scene))
+    for name, text in annotation(scene, kind).items():
+        (folder / name).write_text(text)
 
 
 def _description(scene: Scene) -> str:
@@ -149,21 +186,25 @@ def _description(scene: Scene) -> str:
     )
 
 
-def is_complete(scene: Scene, folder: Path) -> bool:
+def is_complete(scene: Scene, folder: Path, kind: str = "boxes") -> bool:
     """Whether the folder holds the whole sequence with this version's ground truth."""
-    texts = {"groundtruth.txt": "\n".join(ground_truth(scene)) + "\n", "sequence": _description(scene)}
+    texts = annotation(scene, kind)
     frames = [folder / "color" / f"{index:08d}.jpg" for index in range(1, scene.length + 1)]
     return all(
         (folder / name).is_file() and (folder / name).read_text() == text for name, text in texts.items()
     ) and all(frame.is_file() and frame.stat().st_size > 0 for frame in frames)
 
 
-def write_sample(output: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
+def write_sample(
+    output: Path, report: Callable[[str], None] = lambda text: None, kind: str = "boxes"
+) -> list[Path]:
     """Renders the sequences that are not there yet, each whole or not at all, then writes list.txt.
 
     Args:
         output: folder of sequences, made when missing.
         report: is told one line for each sequence.
+        kind: "boxes": the truth is rectangles and polygons; "anchors": masks, and where runs start (VOT2020);
+            "objects": the masks of several objects (VOTS).
 
     Returns:
         The folders of all sequences.
@@ -171,20 +212,21 @@ def write_sample(output: Path, report: Callable[[str], None] = lambda text: None
     Raises:
         InputError: the folder's list.txt names other sequences, or the folder cannot be written.
     """
-    names = [scene.name for scene in SCENES]
+    scenes = OBJECT_SCENES if kind == "objects" else SCENES
+    names = [scene.name for scene in scenes]
     listing = output / "list.txt"
     try:
         if listing.is_file() and listing.read_text().split() != names:
             raise InputError(f"{listing} lists other sequences; give an empty folder with --output")
         output.mkdir(parents=True, exist_ok=True)
-        for scene in SCENES:
+        for scene in scenes:
             folder = output / scene.name
-            if is_complete(scene, folder):
+            if is_complete(scene, folder, kind):
                 report(f"{folder}: there already")
                 continue
             partial = Path(tempfile.mkdtemp(prefix=f".{scene.name}-", dir=output))
             try:
-                render(scene, partial)
+                render(scene, partial, kind)
                 partial.chmod(0o755)  # mkdtemp's folders are private
                 if folder.exists():
                     shutil.rmtree(folder)
