@@ -14,9 +14,20 @@ import toolkit
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot.stored import Sequence
 from d3s_vot.images import read_image
+from d3s_vot.mask_codes import from_code
 from d3s_vot.sample import write as sample
-from d3s_vot.sample.scenes import SCENES
-from d3s_vot.sample.write import HEIGHT, WIDTH, Sprite, ground_truth, is_complete, render, write_sample
+from d3s_vot.sample.scenes import OBJECT_SCENES, SCENES
+from d3s_vot.sample.write import (
+    HEIGHT,
+    WIDTH,
+    Sprite,
+    anchors_of,
+    annotation,
+    ground_truth,
+    is_complete,
+    render,
+    write_sample,
+)
 
 SHORT = dataclasses.replace(SCENES[0], length=3)
 
@@ -105,3 +116,49 @@ def test_other_sequences_stay(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_sample(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize("scene", [SCENES[1], *OBJECT_SCENES], ids=lambda scene: scene.name)
+def test_masks_are_what_is_to_be_seen(scene, tmp_path: Path) -> None:
+    """What is drawn last hides what lies behind it; all begin in sight, and the masks do not overlap."""
+    kind = "objects" if scene.objects else "anchors"
+    short = dataclasses.replace(scene, length=9)
+    assert short.length == 9
+    files = annotation(short, kind)
+    truths = {name: [from_code(line) for line in text.split()] for name, text in files.items() if "truth" in name}
+    assert all(len(masks) == 9 and masks[0].array.sum() > 500 for masks in truths.values())
+    for frame in range(9):
+        seen = [masks[frame].window(0, 0, WIDTH, HEIGHT) for masks in truths.values()]
+        assert np.sum(seen, axis=0).max() <= 1
+    if kind == "anchors":
+        assert files["anchor.value"].split() == ["1"] + ["0"] * 8 and list(truths) == ["groundtruth.txt"]
+        whole = Sprite(scene.target).layer(0.5)[..., 3] > 0.5
+        middle = truths["groundtruth.txt"][4].window(0, 0, WIDTH, HEIGHT)
+        assert np.count_nonzero(middle & ~whole) == 0 and middle.sum() < whole.sum()  # a post is before it
+    else:
+        assert set(truths) == {f"groundtruth_{name}.txt" for name in scene.objects if name}
+    (tmp_path / "a").mkdir()
+    render(dataclasses.replace(scene, length=2), tmp_path / "a", kind)
+    assert is_complete(dataclasses.replace(scene, length=2), tmp_path / "a", kind)
+
+
+def test_the_cat_goes_away_for_long() -> None:
+    """More than the ten frames from which on absence is measured."""
+    cat = annotation(OBJECT_SCENES[1], "objects")["groundtruth_cat.txt"].split()
+    assert cat.count("m0,0,0,0,0") == 17 and cat[0] != "m0,0,0,0,0" != cat[-1]
+
+
+def test_anchors_go_to_the_longer_side() -> None:
+    assert [(frame, value) for frame, value in enumerate(anchors_of(60)) if value] == [(0, 1), (50, -1)]
+    assert sum(map(abs, anchors_of(101))) == 3 and anchors_of(101)[50] == 1
+
+
+def test_a_folder_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boxes become masks where masks are asked for; other sequences stay."""
+    monkeypatch.setattr(sample, "SCENES", (SHORT,))
+    monkeypatch.setattr(sample, "OBJECT_SCENES", (dataclasses.replace(OBJECT_SCENES[0], length=2),))
+    write_sample(tmp_path)
+    write_sample(tmp_path, kind="anchors")
+    assert (tmp_path / "cat" / "groundtruth.txt").read_text().startswith("m")
+    with pytest.raises(InputError, match="lists other sequences"):
+        write_sample(tmp_path, kind="objects")

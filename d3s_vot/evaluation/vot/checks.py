@@ -124,7 +124,7 @@ def _code_problems(path: Path) -> Iterator[str]:
 
 def _object_problems(sequence: Any, truths: dict[str, Path], needs: _Needs) -> Iterator[str]:
     """What does not suit the experiments in the objects and anchors of a sequence."""
-    objects = sorted(sequence.objects())
+    objects = sorted(set(sequence.objects()) - {IGNORED})
     if needs.single and (len(objects) > 1 or IGNORED in truths):
         what = f"{len(objects)} objects" if len(objects) > 1 else f"pixels that do not count ({IGNORED})"
         yield (
