@@ -2,7 +2,8 @@
 
     python benchmarks/kill.py --moments 30 --seed 0
 
-Each program (`track` with table, overlay and masks; `got10k_run` with two workers; `train`) runs once undisturbed.
+Each program (`track` with table, overlay and masks; `got10k_run` with two workers; `train`; `vot`, which is `d3s-vot
+evaluate` on a workspace of masks and anchors) runs once undisturbed.
 Then it is started again and again, and gets SIGTERM or SIGHUP at a random moment of that time. What it leaves must be
 whole and agree with the undisturbed run, with no `.part` beside it; the run after it must end in the same results.
 """
@@ -227,12 +228,58 @@ class Train:
         """It goes on with `--resume`."""
 
 
-PROGRAMS: dict[str, Callable[[Path, int], Track | Got10k | Train]] = {
-    kind.name: kind for kind in (Track, Got10k, Train)
+class Vot:
+    """`d3s-vot evaluate` on three sequences with masks and anchors."""
+
+    name = "vot"
+
+    def __init__(self, folder: Path, frames: int) -> None:
+        from d3s_vot.evaluation.vot.new_workspace import make_workspace
+
+        self.folder, self.whole, self.empty = folder, folder / "whole", folder / "empty"
+        images, (x, y, w, h) = scene(max(frames // 8, 4))
+        for number in range(3):
+            for place in ("images", "masks"):
+                (folder / "data" / place / f"v{number}").mkdir(parents=True)
+            for k, image in enumerate(images):
+                mask = np.zeros(SIZE, np.uint8)
+                mask[y : y + h, x + k % 100 : x + k % 100 + w] = 255
+                cv2.imwrite(str(folder / "data" / "images" / f"v{number}" / f"{k:05d}.png"), np.roll(image, number, 0))
+                cv2.imwrite(str(folder / "data" / "masks" / f"v{number}" / f"{k:05d}.png"), np.roll(mask, number, 0))
+        make_workspace(folder / "data", self.empty, say=lambda text: None)
+
+    def again(self, output: Path) -> list[str]:
+        return ["-m", "d3s_vot.cli", "evaluate", str(output), "D3S", "--threads", "1"]
+
+    def command(self, output: Path) -> list[str]:
+        shutil.copytree(self.empty, output, symlinks=True)
+        return self.again(output)
+
+    def check(self, output: Path, finished: bool) -> str:
+        """Trajectories and confidences that are there are those of the whole run."""
+        found, expected = (
+            {
+                path.relative_to(root): path.read_bytes()
+                for path in (root / "results").rglob("*_*")
+                if not path.name.endswith("_time.value")
+            }
+            for root in (output, self.whole)
+        )
+        for path, content in found.items():
+            check(content == expected.get(path), f"{path} differs from the whole run's")
+        check(not finished or len(found) == len(expected), f"{len(found)} of {len(expected)} files are there")
+        return f"{len(found)} files"
+
+    def prepare(self, output: Path) -> None:
+        """The same command goes on."""
+
+
+PROGRAMS: dict[str, Callable[[Path, int], Track | Got10k | Train | Vot]] = {
+    kind.name: kind for kind in (Track, Got10k, Train, Vot)
 }
 
 
-def test(program: Track | Got10k | Train, moment: float, kind: signal.Signals) -> str:
+def test(program: Track | Got10k | Train | Vot, moment: float, kind: signal.Signals) -> str:
     """Interrupt a run, look at what it left, and let another one finish it.
 
     Raises:
