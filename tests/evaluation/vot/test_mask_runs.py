@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toolkit
-from annotated import ANCHORS, OBJECTS
+from annotated import ANCHORS, LONGTERM, OBJECTS
 
 from d3s_vot.errors import InputError
+from d3s_vot.evaluation.vot import experiments as vot_experiments
 from d3s_vot.evaluation.vot.annotated import Annotated
 from d3s_vot.evaluation.vot.experiments import evaluate
 from d3s_vot.evaluation.vot.results import table
@@ -138,3 +141,24 @@ def test_what_is_told_before_anything_runs(tmp_path: Path) -> None:
     first, _, last = truth.read_text().splitlines()
     truth.write_text(f"{first}\n{thin}\n{last}\n")
     refused("1\n1\n", "an anchor is in frame 2, which shows no target")
+
+
+@pytest.mark.parametrize(
+    ("stack", "given", "expected"),
+    [(OBJECTS, None, "empty"), (OBJECTS, "box", "box"), (f"experiments:{LONGTERM}", None, "doubt"),
+     (ANCHORS, None, None)],
+)  # fmt: skip
+def test_a_target_that_is_not_seen(
+    stack: str, given: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as the stack wants it, unless the user says otherwise; what it was goes into the manifest."""
+    if given is not None:
+        monkeypatch.setenv("D3S_VOT_UNSEEN", given)
+    root = workspace(tmp_path / "workspace", "anchors", 3)
+    (root / "stack.yaml").write_text(stack)
+    seen: list[str | None] = []
+    monkeypatch.setattr(vot_experiments, "_execute", lambda *_: seen.append(os.environ.get("D3S_VOT_UNSEEN")))
+    evaluate(root, ["StandIn"])
+    assert set(seen) == {expected} and os.environ.get("D3S_VOT_UNSEEN") == given
+    manifests = [json.loads(path.read_text()) for path in (root / "results").glob(".StandIn.*.json")]
+    assert manifests and all(manifest["settings"].get("D3S_VOT_UNSEEN") == expected for manifest in manifests)

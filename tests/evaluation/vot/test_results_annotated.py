@@ -16,8 +16,9 @@ from d3s_vot.errors import InputError
 from d3s_vot.evaluation.vot import multistart
 from d3s_vot.evaluation.vot.annotated import Annotated
 from d3s_vot.evaluation.vot.multistart import AnchorRun
-from d3s_vot.evaluation.vot.results import table
+from d3s_vot.evaluation.vot.results import Row, table
 from d3s_vot.evaluation.vot.results_annotated import AnchorRow, LongtermRow, ObjectsRow
+from d3s_vot.evaluation.vot.results_page import write_page
 from d3s_vot.evaluation.vot.results_table import as_text
 from d3s_vot.evaluation.vot.stacks import STACKS, AnchorStack, LongtermStack, ObjectStack, Stack, find_stack
 from d3s_vot.evaluation.vot.workspaces import AnnotatedWorkspace, Workspace, open_workspace
@@ -215,3 +216,15 @@ def test_pixels_that_do_not_count(tmp_path: Path) -> None:
     oracle, shift = table(root, [])
     assert isinstance(shift, ObjectsRow) and isinstance(oracle, ObjectsRow)
     assert shift.q == oracle.q == pytest.approx(19 / 20) and shift.objects == 1
+
+
+def test_masks_without_anchors(tmp_path: Path) -> None:
+    """A stack of plain runs has the table and the page of old, with the outlines of the masks."""
+    root = anchored_example(tmp_path / "workspace")
+    (root / "stack.yaml").write_text("experiments:\n  unsupervised: {type: unsupervised, repetitions: 1}\n")
+    oracle, shift = table(root, [])
+    assert isinstance(oracle, Row) and isinstance(shift, Row)
+    assert oracle.ao == 1 and shift.ao == pytest.approx(0.475096, abs=1e-6)
+    write_page(root, [], root / "page.html")
+    page = (root / "page.html").read_text("utf-8")
+    assert page.count("<polygon") >= 8 and "data:image/jpeg" in page
