@@ -10,6 +10,7 @@ from typing import Any
 import annotated
 import numpy as np
 import pytest
+import toolkit
 from annotated import ANCHORS, LONGTERM, OBJECTS, Chance, anchored_example, by_chance, objects_example
 
 from d3s_vot.errors import InputError
@@ -20,7 +21,15 @@ from d3s_vot.evaluation.vot.results import Row, table
 from d3s_vot.evaluation.vot.results_annotated import AnchorRow, LongtermRow, ObjectsRow
 from d3s_vot.evaluation.vot.results_page import write_page
 from d3s_vot.evaluation.vot.results_table import as_text
-from d3s_vot.evaluation.vot.stacks import STACKS, AnchorStack, LongtermStack, ObjectStack, Stack, find_stack
+from d3s_vot.evaluation.vot.stacks import (
+    STACKS,
+    AnchorStack,
+    LongtermStack,
+    ObjectStack,
+    Stack,
+    find_stack,
+    read_yaml,
+)
 from d3s_vot.evaluation.vot.workspaces import AnnotatedWorkspace, Workspace, open_workspace
 
 
@@ -228,3 +237,21 @@ def test_masks_without_anchors(tmp_path: Path) -> None:
     write_page(root, [], root / "page.html")
     page = (root / "page.html").read_text("utf-8")
     assert page.count("<polygon") >= 8 and "data:image/jpeg" in page
+
+
+def test_the_workspaces_of_the_repository() -> None:
+    """Their stacks are known, and the registries say what is answered where a target is not seen."""
+    kinds = {
+        "vot2020": AnchorStack(),
+        "vot2022": AnchorStack(),
+        "vot2020-sample": AnchorStack(window=(20, 50)),
+        "vots2025": ObjectStack(),
+        "vots-sample": ObjectStack(),
+    }
+    for name, expected in kinds.items():
+        folder = toolkit.TESTS.parent / "workspace" / name
+        config = read_yaml(folder / "config.yaml")
+        assert find_stack(folder, config["stack"]) == expected, name
+        (registry,) = config["registry"]
+        text = (folder / registry).read_text()
+        assert "[D3S]" in text and ("env_D3S_VOT_UNSEEN = empty" in text) == isinstance(expected, ObjectStack)
