@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dropseg_golden
 import dimp_models
+import dropseg_golden
 import ncc
 import ostrack_golden
 from eco_golden import quick_checkpoint
