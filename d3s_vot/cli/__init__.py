@@ -16,6 +16,7 @@ from pathlib import Path
 
 from d3s_vot.arguments import add_network, add_place, chosen, whole_number
 from d3s_vot.cli.workspace import add_workspace
+from d3s_vot.compare.command import add_compare
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.interrupts import interruptible
 from d3s_vot.video.command import add_track
@@ -219,6 +220,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_track(commands)
     add_web(commands)
+    add_compare(commands)
     _add_sample(commands)
     add_workspace(commands)
     _add_evaluate(commands)

@@ -20,7 +20,11 @@ from d3s_vot.video.sources import Frame
 
 
 def write_answers(
-    answers: Iterator[tuple[Frame, Answers]], output: Output, count: int | None = None, endless: bool = False
+    answers: Iterator[tuple[Frame, Answers]],
+    output: Output,
+    count: int | None = None,
+    endless: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> None:
     """Write one frame after another and say on stderr how far it is, and in the end what came of it.
 
@@ -28,12 +32,13 @@ def write_answers(
         answers: from `follow`.
         output: closed at the end, whatever that is.
         count: how many frames will come; None: unknown.
+        labels: a word for each target; by default its number.
         endless: whether Ctrl-C, or what else `interrupts` knows, is the usual end.
 
     Raises:
         D3SError: it was interrupted, or the disk is full; the files hold the frames so far.
     """
-    tally = Tally()
+    tally = Tally(labels)
     rows_tell = output.prints and sys.stdout.isatty()
     progress = None if rows_tell else Progress(count)
     with uninterrupted() as signals:  # so that all files end with the same frame
@@ -43,7 +48,7 @@ def write_answers(
                     output.write(*answer)
                     tally.add(answer[1])
                     if progress is not None:
-                        progress.advance(1, _lost(answer[1]))
+                        progress.advance(1, _lost(answer[1], labels))
         except KeyboardInterrupt:
             signals.settle()  # what it wants is done once the files are closed
             if not endless:
@@ -59,11 +64,15 @@ def _next(answers: Iterator[tuple[Frame, Answers]]) -> tuple[Frame, Answers] | N
         return next(answers, None)
 
 
-def _lost(predictions: Sequence[Prediction | None]) -> str:
-    hidden = [str(k) for k, answer in enumerate(predictions, start=1) if answer is not None and not answer.visible]
+def _lost(predictions: Sequence[Prediction | None], labels: Sequence[str] | None) -> str:
+    hidden = [k for k, answer in enumerate(predictions) if answer is not None and not answer.visible]
     if not hidden:
         return ""
-    return f"target {', '.join(hidden)} not visible" if len(predictions) > 1 else "not visible"
+    if len(predictions) == 1:
+        return "not visible"
+    if labels is not None:
+        return f"{', '.join(labels[k] for k in hidden)} not visible"
+    return f"target {', '.join(str(k + 1) for k in hidden)} not visible"
 
 
 def _frames(count: int) -> str:
@@ -73,8 +82,9 @@ def _frames(count: int) -> str:
 class Tally:
     """What a run came to, as one line; its clock starts with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Sequence[str] | None = None) -> None:
         self.frames = 0
+        self._labels = labels
         self._confidence: dict[int, list[float]] = {}  # sum and count for each target
         self._hidden: dict[int, int] = {}
         self._began = time.monotonic()
@@ -93,7 +103,8 @@ class Tally:
         seconds = time.monotonic() - self._began
         text = f"{_frames(self.frames)} in {seconds:.1f} s ({self.frames / max(seconds, 1e-9):.1f} frames/s)"
         for k, (total, count) in self._confidence.items():
-            text += f"; target {k + 1}: " if len(self._confidence) > 1 else "; "
+            label = f"target {k + 1}" if self._labels is None else self._labels[k]
+            text += f"; {label}: " if len(self._confidence) > 1 else "; "
             text += f"mean confidence {total / count:.2f}, not visible in {_frames(self._hidden[k])}"
         return text
 

@@ -17,9 +17,8 @@ from d3s_vot.cli import main
 from d3s_vot.regions import Box, box_iou
 from d3s_vot.zoo import save_checkpoint
 
-HERE = Path(__file__).resolve().parent
 REGISTRY = toolkit.REGISTRY.replace("StandIn", "NCC").replace("command = standin", "command = ncc").replace(
-    f"paths = {toolkit.TESTS}", f"paths = {HERE}{os.pathsep}{toolkit.TESTS}{os.pathsep}{toolkit.TESTS.parent}"
+    f"paths = {toolkit.TESTS}", f"paths = {toolkit.TESTS}{os.pathsep}{toolkit.TESTS.parent}"
 )
 STACK = "title: one run\nexperiments:\n  unsupervised:\n    type: unsupervised\n    repetitions: 1\n"
 

@@ -39,18 +39,19 @@ class OverlayVideo(Output):
     which repeats the border.
     """
 
-    def __init__(self, path: str | Path, source: Source) -> None:
+    def __init__(self, path: str | Path, source: Source, labels: Sequence[str] | None = None) -> None:
         """Begin the file.
 
         Args:
             path: ends in .mp4, .m4v, .mov or .mkv.
             source: of the frames, for its size and rate.
+            labels: a word for each target, as for `draw`.
 
         Raises:
             InputError: another ending, a file that cannot be written, a size that H.264 does not have, or PyAV is
                 not installed.
         """
-        self._path = Path(path)
+        self._path, self._labels = Path(path), labels
         kind = CONTAINERS.get(self._path.suffix.lower())
         if kind is None:
             raise InputError(f"the overlay {self._path} must be a video; let its name end in .mp4, .mov or .mkv")
@@ -106,7 +107,7 @@ class OverlayVideo(Output):
         if self._tick < 0:
             self._began = frame.time
         self._tick = max(round((frame.time - self._began) / self._clock), self._tick + 1)
-        self._encode(self._coded(draw(self._picture, predictions, time=frame.time, frame=frame.index)))
+        self._encode(self._coded(draw(self._picture, predictions, self._labels, time=frame.time, frame=frame.index)))
 
     def _coded(self, image: Image) -> VideoFrame:
         """The picture in the encoder's form, to be shown at the last tick."""

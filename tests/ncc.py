@@ -12,7 +12,7 @@ from d3s_vot.model import Model
 from d3s_vot.trackers.names import family
 from d3s_vot.weights.checkpoint import Checkpoint
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "new_tracker.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "new_tracker.md"
 
 
 def build() -> type[Model]:

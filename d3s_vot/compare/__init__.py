@@ -1,0 +1,1 @@
+"""Several trackers on one video: a film, a table and a page that show where they agree and where they part."""
