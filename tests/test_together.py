@@ -6,9 +6,11 @@ import copy
 import pickle
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
+import ncc
 import numpy as np
 import pytest
 import torch
@@ -16,13 +18,15 @@ from matching import Matching, matching
 from scenes import resized, scene
 from simple import simple
 
-from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, load_tracker, track_together
+from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, load_tracker, track_together, zoo
 from d3s_vot.regions import Region, box_iou
 from d3s_vot.together import TargetError
 from d3s_vot.trackers.d3s import model
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
 from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.video.follow import Follower
+from d3s_vot.video.sources import open_source
+from d3s_vot.zoo import save_checkpoint
 
 FRAMES, HIDDEN = 8, 6  # in the hidden frame two of the targets are lost
 HEIGHT, WIDTH = 120, 160
@@ -91,6 +95,34 @@ def test_answers_are_those_of_each_by_itself(begun: list[D3STracker], crops_at_o
             shares = [-np.log(1 - answer.confidence) / 2 for answer in answers]  # of the usual score
             assert max(shares[0], shares[2]) < 0.07 and shares[1] > 0.2
             assert [answer.patch is None for answer in answers] == [True, False, True, False]  # the last has a mask
+
+
+def test_two_trackers_and_three_targets_in_one_video(
+    begun: list[D3STracker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answers as alone, and the video is read once for all of them."""
+    pytest.importorskip("av")
+    from videos import disc_video  # which needs it
+
+    path, boxes = disc_video(tmp_path / "disc.mp4", FRAMES)
+    monkeypatch.setattr(zoo, "family", ncc.family_with_it)
+    save_checkpoint(tmp_path / "NCC.safetensors", ncc.checkpoint(reach=20))
+    other = load_tracker(str(tmp_path / "NCC.safetensors"), device="cpu")
+    trackers, regions = [begun[0].fork(), other, begun[0].fork()], [boxes[0], boxes[0], Box(90, 70, 30, 30)]
+    reads: list[int] = []
+    with open_source(path) as source:
+        for frame in source:
+            reads.append(frame.index)
+            if frame.index == 0:
+                for tracker, region in zip(trackers, regions, strict=True):
+                    tracker.initialize(frame.image, region)
+                alone = [copy.deepcopy(each, {id(each.model): each.model}) for each in trackers]
+                continue
+            answers = track_together(trackers, frame.image)
+            for together, tracker in zip(answers, alone, strict=True):
+                assert_same(together, tracker.track(frame.image))
+            assert all(box_iou(answer.box, boxes[frame.index]) > 0.6 for answer in answers[:2])
+    assert reads == list(range(FRAMES))
 
 
 def test_answers_of_the_preset_fast(fast_preset: D3STracker) -> None:
