@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace, _ArgumentGroup
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d3s_vot.errors import InputError
 from d3s_vot.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -52,6 +54,21 @@ def add_place(group: _ArgumentGroup) -> None:
     """Where it runs: `device`, `threads`."""
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     group.add_argument("--threads", type=whole_number, metavar="N", help="CPU threads (default: PyTorch's choice)")
+
+
+def shown_names(trackers: Sequence[str]) -> list[str]:
+    """What several trackers are called where they stand side by side: their names, of files the stems.
+
+    >>> shown_names(["D3S", "runs/mine.safetensors"])
+    ['D3S', 'mine']
+
+    Raises:
+        InputError: two have one name.
+    """
+    names = [Path(name).stem if name.endswith(".safetensors") else name for name in trackers]
+    if len(set(names)) < len(names):
+        raise InputError("a tracker is named twice; give each once")
+    return names
 
 
 def chosen(options: Namespace) -> Choice:

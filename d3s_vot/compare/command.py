@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d3s_vot.arguments import add_place
+from d3s_vot.arguments import add_place, shown_names
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
 from d3s_vot.interrupts import uninterrupted
@@ -72,9 +72,7 @@ def compare(options: argparse.Namespace) -> None:
     from d3s_vot.video.targets import check_targets
     from d3s_vot.video.writing import write_answers
 
-    names = [Path(name).stem if name.endswith(".safetensors") else name for name in options.trackers]
-    if len(set(names)) < len(names):
-        raise InputError("a tracker is named twice; give each once")
+    names = shown_names(options.trackers)
     folder = Path(options.source)
     in_vot_layout = (folder / "groundtruth.txt").is_file()
     truth_file = options.truth or (folder / "groundtruth.txt" if in_vot_layout else None)

@@ -7,9 +7,8 @@ import contextlib
 import signal
 import socket
 import sys
-from pathlib import Path
 
-from d3s_vot.arguments import add_network, add_place, chosen
+from d3s_vot.arguments import add_network, add_place, chosen, shown_names
 from d3s_vot.compute.threads import use_threads
 from d3s_vot.errors import InputError
 
@@ -38,6 +37,13 @@ def add_web(commands: argparse._SubParsersAction) -> None:
     )
     tracker = parser.add_argument_group("the tracker")
     add_network(tracker)
+    tracker.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="other trackers to choose from on the page, or to run side by side; as for --tracker",
+    )
     add_place(tracker)
     parser.set_defaults(run=web)
 
@@ -70,16 +76,19 @@ def web(options: argparse.Namespace) -> None:
 
         from d3s_vot.web.guard import is_loopback
         from d3s_vot.web.server import create_app
+        from d3s_vot.zoo import Choice
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs the package {error.name}; install d3s-vot[web]") from error
 
+    names = shown_names([options.tracker, *options.also])
     use_threads(options.threads)
+    choices = [chosen(options), *(Choice(name, options.device, options.preset) for name in options.also)]
     with listen(options.host, options.port) as listener:
-        tracker = chosen(options).load_tracker()
-        app = create_app(tracker, options.limit, options.host)
+        trackers = {name: each.load_tracker() for name, each in zip(names, choices, strict=True)}
+        app = create_app(trackers, options.limit, options.host)
         host = f"[{options.host}]" if ":" in options.host else options.host
         address = f"http://{host}:{listener.getsockname()[1]}"
-        print(f"{Path(options.tracker).stem} is at {address} (Ctrl-C ends it)", flush=True)
+        print(f"{', '.join(trackers)} at {address} (Ctrl-C ends it)", flush=True)
         if not is_loopback(options.host):
             print(f"d3s-vot: warning: whoever reaches {options.host} can use the page; no password", file=sys.stderr)
         config = uvicorn.Config(

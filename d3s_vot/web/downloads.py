@@ -106,15 +106,16 @@ class Downloads:
 
 
 def _overlay(session: Session, path: Path, advance: Callable[[int], None]) -> None:
-    targets = session.highest
-    with session.video.source() as source, OverlayVideo(path, source) as output:
+    followers = session.followers()
+    labels = [f"{k} {name}" for k, name in enumerate(followers, start=1)] if len({*followers} - {""}) > 1 else None
+    with session.video.source() as source, OverlayVideo(path, source, labels) as output:
         for frame in source:
-            output.write(frame, session.predictions(frame.index, targets))
+            output.write(frame, session.predictions(frame.index, len(followers)))
             advance(frame.index)
 
 
 def _masks(session: Session, path: Path, advance: Callable[[int], None]) -> None:
-    targets, partial = session.highest, Partial(path)
+    targets, partial = len(session.followers()), Partial(path)
     try:
         with TemporaryDirectory(dir=path.parent) as folder, zipfile.ZipFile(partial.temporary, "w") as archive:
             masks = MaskFolder(folder, session.video.size)
@@ -132,7 +133,7 @@ def _masks(session: Session, path: Path, advance: Callable[[int], None]) -> None
 
 
 def _boxes(session: Session, path: Path, advance: Callable[[int], None]) -> None:
-    targets = session.highest
+    targets = len(session.followers())
     with CsvTable(path) as table:
         for index in range(session.video.frames):
             frame = Frame(index, session.video.time(index), None)

@@ -1,10 +1,12 @@
 """The server behind the page: one video at a time, whatever the number of tabs.
 
     POST   /api/video?name=NAME    the body is the file; 201, or 409 while another one is open
-    GET    /api/video              {"video": ... or null, "limit": bytes, "colours": of the targets, in turn}
+    GET    /api/video              {"video": ... or null, "limit": bytes, "colours": of the targets, in turn,
+                                   "trackers": names}
     DELETE /api/video              closes it, and removes the file and all results
     GET    /api/frame/I.jpg        a frame, at most 960 pixels long; header X-Time: seconds
-    POST   /api/target             {"frame": I, "target": K or null, "box": [x, y, w, h] or "polygon": [[x, y], ...]}
+    POST   /api/target             {"frame": I, "target": K or null, "box": [x, y, w, h] or "polygon": [[x, y], ...],
+                                   "tracker": name or null, of a new target}
     DELETE /api/target/K
     POST   /api/pause              {"paused": true or false}
     GET    /api/results?since=N    {"video": ..., "changes": [...], "next": N, "version": of the last change}
@@ -21,7 +23,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,10 +57,10 @@ router = APIRouter(prefix="/api")
 
 
 class Studio:
-    """What the server holds: a tracker, a private folder, and perhaps a video."""
+    """What the server holds: trackers by name, a private folder, and perhaps a video."""
 
-    def __init__(self, tracker: Tracker, limit: int, folder: Path) -> None:
-        self.tracker, self.limit, self.folder = tracker, limit, folder
+    def __init__(self, trackers: Mapping[str, Tracker], limit: int, folder: Path) -> None:
+        self.trackers, self.limit, self.folder = trackers, limit, folder
         self.session: Session | None = None
         self.downloads: Downloads | None = None
         self.place: Path | None = None  # of what belongs to the video
@@ -66,7 +68,7 @@ class Studio:
 
     def open(self, path: Path, name: str) -> None:
         """Begin with a video; raises `InputError`."""
-        session = Session(Video(path, name), self.tracker)
+        session = Session(Video(path, name), self.trackers)
         self.downloads, self.session = Downloads(session, path.parent), session
         self.place = path.parent
 
@@ -89,11 +91,11 @@ class Studio:
         return {**session.state(), "downloads": downloads.state()}
 
 
-def create_app(tracker: Tracker, limit: int, host: str = "127.0.0.1") -> FastAPI:
+def create_app(trackers: Mapping[str, Tracker], limit: int, host: str = "127.0.0.1") -> FastAPI:
     """The server as an ASGI application.
 
     Args:
-        tracker: gives a fork to each target.
+        trackers: one or more by name, which give forks to the targets; the first is the page's choice.
         limit: MiB that a video may have.
         host: name or address that the server is bound to.
     """
@@ -101,7 +103,7 @@ def create_app(tracker: Tracker, limit: int, host: str = "127.0.0.1") -> FastAPI
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with TemporaryDirectory(prefix="d3s-vot-") as folder:  # for nobody else to read
-            app.state.studio = studio = Studio(tracker, limit * MEBI, Path(folder))
+            app.state.studio = studio = Studio(trackers, limit * MEBI, Path(folder))
             try:
                 yield
             finally:
@@ -151,7 +153,7 @@ Current = Annotated[Session, Depends(_current)]
 @router.get("/video")
 def get_video(studio: Place) -> dict[str, Any]:
     colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in COLOURS]
-    return {"video": studio.state(), "limit": studio.limit, "colours": colours}
+    return {"video": studio.state(), "limit": studio.limit, "colours": colours, "trackers": list(studio.trackers)}
 
 
 @router.post("/video", status_code=201)
@@ -226,6 +228,7 @@ class Drawing(BaseModel):
     target: int | None = None
     box: tuple[float, float, float, float] | None = None
     polygon: Annotated[list[Corner], Field(max_length=POINTS)] | None = None
+    tracker: str | None = None
 
 
 @router.post("/target", status_code=201)
@@ -233,7 +236,7 @@ def post_target(session: Current, drawing: Drawing) -> dict[str, int]:
     if (drawing.box is None) == (drawing.polygon is None):
         raise HTTPException(400, "a target needs a box or a polygon, and not both")
     region = Polygon(drawing.polygon or []) if drawing.box is None else Box(*drawing.box)
-    return {"target": session.draw(drawing.target, drawing.frame, region)}
+    return {"target": session.draw(drawing.target, drawing.frame, region, drawing.tracker)}
 
 
 @router.delete("/target/{number}")
@@ -272,9 +275,9 @@ def post_download(
 ) -> dict[str, Any]:
     if not session.video.complete:
         raise HTTPException(409, "the video is still being read; try again when that is done")
-    model = studio.tracker.model
-    if name == "masks.zip" and not model.gives_masks:
-        raise HTTPException(409, f"{name} takes masks, and {model.name} gives boxes alone; take another file")
+    boxes_alone = [each for each in session.followers() if each and not studio.trackers[each].model.gives_masks]
+    if name == "masks.zip" and boxes_alone:
+        raise HTTPException(409, f"{name} takes masks, and {boxes_alone[0]} gives boxes alone; take another file")
     downloads.make(name)
     return downloads.state()[name]
 

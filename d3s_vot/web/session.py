@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Target:
+    tracker: str
     stretches: dict[int, Stretch] = field(default_factory=dict)  # by first frame
     records: dict[int, Record] = field(default_factory=dict)  # by frame
 
@@ -40,13 +42,13 @@ class Session:
 
     Args:
         video: closed with the session.
-        tracker: gives a fork to each target; used by one thread.
+        trackers: by name, each gives forks to the targets that it follows; used by one thread.
     """
 
-    def __init__(self, video: Video, tracker: Tracker) -> None:
+    def __init__(self, video: Video, trackers: Mapping[str, Tracker]) -> None:
         self.id = secrets.token_hex(4)
         self.video = video
-        self._tracker = tracker
+        self._trackers = trackers
         self._targets: dict[int, _Target] = {}
         self._active: list[Group] = []
         self._log: list[tuple[int, int] | tuple[int, int, int | None]] = []  # target, frame; or target, from, to
@@ -70,20 +72,27 @@ class Session:
         self.video.close()
         self._thread.join()
 
-    def draw(self, number: int | None, frame: int, region: Region) -> int:
+    def draw(self, number: int | None, frame: int, region: Region, tracker: str | None = None) -> int:
         """Begin with a target, or correct it from a frame on; the tracking itself begins soon after.
 
         Args:
             number: of the target; None: a new one.
             frame: on which it was drawn.
             region: its place.
+            tracker: the name of that which shall follow a new target; None: the first.
 
         Returns:
             The target's number.
 
         Raises:
-            InputError: there is no such frame or target, or the region is outside the picture.
+            InputError: there is no such frame, target or tracker, the target has one, or the region is outside the
+                picture.
         """
+        if tracker is not None and number is not None:
+            raise InputError(f"target {number} has its tracker; draw a new target for another")
+        tracker = next(iter(self._trackers)) if tracker is None else tracker
+        if tracker not in self._trackers:
+            raise InputError(f"there is no tracker {tracker} here; there are {', '.join(self._trackers)}")
         width, height = self.video.size
         if not 0 <= frame < self.video.frames:
             raise InputError(f"there is no frame {frame}; the frames read so far are 0 to {self.video.frames - 1}")
@@ -96,11 +105,12 @@ class Session:
                 if len(self._targets) == TARGETS:
                     raise InputError(f"there are {TARGETS} targets already; remove one first")
                 number = next(n for n in range(1, TARGETS + 1) if n not in self._targets)
-                self._targets[number] = _Target()
+                self._targets[number] = _Target(tracker)
             elif number not in self._targets:
                 raise InputError(f"there is no target {number}; add one")
             stretch = Stretch(number, frame, region, next=frame)
-            self._active.append(Group(stretch, self.video.read(frame), self._tracker))
+            its = self._trackers[self._targets[number].tracker]
+            self._active.append(Group(stretch, self.video.read(frame), its))
             self._paused = False
             self._changed.notify_all()
         return number
@@ -127,10 +137,11 @@ class Session:
             self._paused = paused
             self._changed.notify_all()
 
-    @property
-    def highest(self) -> int:
-        """The last target's number; 0: there is none."""
-        return max(self._targets, default=0)
+    def followers(self) -> list[str]:
+        """Of each number, from 1 to the last target's, the name of its tracker; empty where there is no such target."""
+        with self._changed:
+            targets = dict(self._targets)
+        return [targets[k].tracker if k in targets else "" for k in range(1, max(targets, default=0) + 1)]
 
     def predictions(self, frame: int, targets: int) -> list[Prediction | None]:
         """What was found on a frame, for the numbers 1 to `targets`; None where nothing was."""
@@ -151,6 +162,7 @@ class Session:
             targets = [
                 {
                     "number": number,
+                    "tracker": target.tracker,
                     "drawn": sorted(target.stretches),
                     "tracked": len(target.records),
                     "active": any(stretch.number == number for stretch in active),

@@ -41,7 +41,7 @@ class Group:
     Args:
         stretch: the first one, not begun.
         reading: the frames of the video from the stretch's start on, without gaps.
-        tracker: gives a fork to each target.
+        tracker: of which the stretch gets a fork.
     """
 
     def __init__(self, stretch: Stretch, reading: Generator[Frame, None, None], tracker: Tracker) -> None:

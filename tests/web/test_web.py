@@ -119,7 +119,7 @@ class Page:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with TestClient(create_app(matcher(), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app({"D3S": matcher()}, limit=1), base_url=ADDRESS) as client:
         yield Page(client)
 
 
@@ -156,7 +156,7 @@ def test_track_correct_and_download(page: Page, disc: tuple[Path, list[Box]]) ->
     page.load(path)
     assert page.draw(2, boxes[2]) == 1
     state = page.finished()
-    assert state["targets"] == [{"number": 1, "drawn": [2], "tracked": 22, "active": False}]
+    assert state["targets"] == [{"number": 1, "tracker": "D3S", "drawn": [2], "tracked": 22, "active": False}]
     assert (state["tracked"], state["wanted"]) == (22, 22)
     first = page.results[1]
     assert sorted(first) == list(range(2, 24)) and first[2]["confidence"] == 1
@@ -212,9 +212,37 @@ def test_lost_in_frames_without_the_target(page: Page, tmp_path: Path) -> None:
     assert lost == list(range(8, 14))
 
 
+def test_a_target_is_followed_by_the_tracker_that_was_chosen(disc: tuple[Path, list[Box]]) -> None:
+    boxes_alone = matcher()
+    boxes_alone.model.gives_masks = False
+    app = create_app({"first": matcher(), "second": boxes_alone}, limit=1)
+    with TestClient(app, base_url=ADDRESS) as client:
+        page = Page(client)
+        page.load(disc[0])
+        assert page.ok("GET", "/api/video")["trackers"] == ["first", "second"]
+        drawing = {"frame": 0, "target": None, "box": tuple(disc[1][0])}
+        address = f"/api/target?video={page.ok('GET', '/api/video')['video']['id']}"
+        for tracker in (None, "second"):
+            page.ok("POST", address, json={**drawing, "tracker": tracker})
+        for change, text in (
+            ({"tracker": "third"}, "there is no tracker third here; there are first, second"),
+            ({"target": 1, "tracker": "second"}, "target 1 has its tracker; draw a new target for another"),
+        ):
+            assert page.refused("POST", address, 400, json={**drawing, **change}) == text
+        wait_until(lambda: not page.ok("GET", "/api/video")["video"]["tracking"])
+        targets = page.ok("GET", "/api/video")["video"]["targets"]
+        assert [(each["number"], each["tracker"]) for each in targets] == [(1, "first"), (2, "second")]
+        video = address.partition("?")[2]
+        said = page.refused("POST", f"/api/download/masks.zip?{video}", 409)
+        assert said == "masks.zip takes masks, and second gives boxes alone; take another file"
+        page.ok("DELETE", f"/api/target/2?{video}")
+        page.ok("POST", f"/api/download/masks.zip?{video}")
+
+
 def test_pause_and_go_on(disc: tuple[Path, list[Box]]) -> None:
     turns = threading.Semaphore(3)
-    with TestClient(create_app(matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
+    app = create_app({"D3S": matcher(partial(turns.acquire, timeout=PATIENCE))}, limit=1)
+    with TestClient(app, base_url=ADDRESS) as client:
         page = Page(client)
         page.load(disc[0])
         page.draw(0, disc[1][0])
@@ -240,7 +268,8 @@ def test_targets_at_the_same_frame_share_it(disc: tuple[Path, list[Box]], monkey
             yield frame
 
     turns = threading.Semaphore(3)
-    with TestClient(create_app(matcher(partial(turns.acquire, timeout=PATIENCE)), limit=1), base_url=ADDRESS) as client:
+    app = create_app({"D3S": matcher(partial(turns.acquire, timeout=PATIENCE))}, limit=1)
+    with TestClient(app, base_url=ADDRESS) as client:
         page = Page(client)
         page.load(disc[0])
         monkeypatch.setattr(Video, "read", counted)
@@ -353,13 +382,13 @@ def test_only_the_page_itself_is_answered(page: Page) -> None:
 
 
 def test_other_hosts_when_asked_for() -> None:
-    with TestClient(create_app(matcher(), limit=1, host="0.0.0.0"), base_url=ADDRESS) as client:
+    with TestClient(create_app({"D3S": matcher()}, limit=1, host="0.0.0.0"), base_url=ADDRESS) as client:
         for host, status in (("192.168.0.9:8000", 200), ("evil.example", 403)):
             assert client.get("/api/video", headers={"host": host}).status_code == status
 
 
 def test_the_folder_is_private_and_removed(disc: tuple[Path, list[Box]]) -> None:
-    with TestClient(create_app(matcher(partial(time.sleep, 0.05)), limit=1), base_url=ADDRESS) as client:
+    with TestClient(create_app({"D3S": matcher(partial(time.sleep, 0.05))}, limit=1), base_url=ADDRESS) as client:
         page = Page(client)
         folder = client.app.state.studio.folder
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -46,10 +46,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def served(turn: Callable[[], object] = lambda: None) -> Iterator[str]:
-    """A server in this process; its address."""
+def served(turn: Callable[[], object] = lambda: None, names: tuple[str, ...] = ("D3S",)) -> Iterator[str]:
+    """A server in this process, with trackers of these names; its address."""
     with listen("127.0.0.1", 0) as listener:
-        app = create_app(matcher(turn), limit=1)
+        app = create_app({name: matcher(turn) for name in names}, limit=1)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -285,3 +285,35 @@ def test_the_server_goes_away(browser: Browser, disc: tuple[Path, list[Box]]) ->
         load(page, disc[0])
     expect(page.locator("#banner-text")).to_contain_text("The server does not answer; start d3s-vot web again")
     page.close()
+
+
+def test_two_trackers_side_by_side(browser: Browser, disc: tuple[Path, list[Box]], tmp_path: Path) -> None:
+    path, boxes = disc
+    with served(names=("D3S", "ECO-lite0")) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(address)
+        load(page, path)
+        expect(page.locator("#tracker option")).to_have_text(["D3S", "ECO-lite0", "all, side by side"])
+        page.locator("#tracker").focus()
+        page.keyboard.press("End")  # by the keyboard, and the frame stays
+        at_frame(page, 0)
+        drag(page, boxes[0])
+        expect(page.locator("#accept")).to_have_text("Track target 1 with 2 trackers")
+        page.screenshot(path=tmp_path / "drawn.png")
+        page.click("#accept")
+        done(page)
+        expect(page.locator("#targets li")).to_have_count(2)
+        expect(page.locator("#targets .pick >> nth=0")).to_contain_text("D3S")
+        expect(page.locator("#targets .pick >> nth=1")).to_contain_text("ECO-lite0")
+        expect(page.locator("#by")).to_be_hidden()  # a target that is corrected keeps its tracker
+        assert share_of(page, (51, 187, 238)) > 0.001  # the second one's, over the same outline of the first
+        page.screenshot(path=tmp_path / "both.png")
+        page.click("#add")
+        page.select_option("#tracker", "ECO-lite0")
+        to_frame(page, 5)
+        drag(page, boxes[5])
+        page.click("#accept")
+        expect(page.locator("#targets .pick >> nth=2")).to_contain_text("ECO-lite0")
+        done(page)
+        page.close()

@@ -5,7 +5,8 @@ import { bind } from "./controls.js";
 import { Frames } from "./frames.js";
 import { $, clock, colourOf, confirmed, firstTarget, hush, mebi, newNumber, page, tell } from "./page.js";
 import {
-  makeDownloads, renderConfirm, renderDownloads, renderFacts, renderHint, renderStatus, renderTargets,
+  chosenTrackers, makeDownloads, renderConfirm, renderDownloads, renderFacts, renderHint, renderStatus, renderTargets,
+  renderTrackers,
 } from "./panel.js";
 import { Results } from "./results.js";
 import { Stage } from "./stage.js";
@@ -66,6 +67,7 @@ async function refresh() {
   const state = await call("GET", "/api/video");
   page.limit = state.limit;
   page.colours = state.colours;
+  page.trackers = state.trackers;
   if (state.video?.id !== page.video?.id || document.body.dataset.mode === "starting") open(state.video);
   page.video = state.video;
   render();
@@ -184,8 +186,14 @@ function accept() {
   const { drawing } = stage;
   if (!drawing) return;
   const body = { frame: page.shown, target: page.chosen, ...drawing };
+  const ways = page.chosen === null ? chosenTrackers().map((tracker) => ({ ...body, tracker })) : [body];
   attempt(async () => {
-    page.chosen = (await call("POST", `/api/target?video=${page.video.id}`, body)).target;
+    let first = null;
+    for (const way of ways) {
+      const { target } = await call("POST", `/api/target?video=${page.video.id}`, way);
+      first ??= target;
+    }
+    page.chosen = first;
     stage.drop();
     $("follow").checked = true;
   });
@@ -285,6 +293,7 @@ function render(isChanged = true) {
   renderFacts();
   renderStatus();
   renderHint(stage.tool);
+  renderTrackers();
   renderTargets({ choose, remove, go });
   renderDownloads();
   renderConfirm(stage.drawing);
@@ -295,9 +304,9 @@ function render(isChanged = true) {
 function renderFrame() {
   const { video, results, shown, time } = page;
   stage.found = video.targets
-    .map(({ number }) => ({
+    .map(({ number, tracker }) => ({
       colour: colourOf(number),
-      label: video.targets.length > 1 ? `${number}` : "",
+      label: page.trackers.length > 1 ? tracker : video.targets.length > 1 ? `${number}` : "",
       record: results.of(number)[shown],
     }))
     .filter((item) => item.record);
@@ -316,6 +325,7 @@ function renderPlay() {
 
 makeDownloads(download);
 onScrub(go);
+$("tracker").addEventListener("change", () => renderConfirm(stage.drawing));
 bind({
   accept, choose, close, go, play, send, useTool,
   cancel: () => stage.drop(),

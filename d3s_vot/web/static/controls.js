@@ -45,7 +45,7 @@ function bindKeys(act) {
   document.addEventListener("keydown", (event) => {
     if (!page.video || event.ctrlKey || event.metaKey || event.altKey || $("dialog").open) return;
     if ([" ", "Enter"].includes(event.key) && event.target.closest("button")) return; // the button's own
-    if (!(event.key in keys)) return;
+    if (event.target.closest("select") || !(event.key in keys)) return;
     event.preventDefault();
     keys[event.key](event);
   });

@@ -9,6 +9,7 @@ export const page = {
   results: new Results(),
   limit: Infinity, // bytes of a video; the server refuses too, so a file chosen before it answered is not lost
   colours: [],
+  trackers: [], // names
   chosen: null, // target that is drawn next; null: a new one
   shown: -1, // frame
   time: 0, // its seconds

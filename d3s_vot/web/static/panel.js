@@ -56,9 +56,25 @@ export function renderConfirm(drawing) {
   $("confirm").hidden = !drawing;
   if (!drawing) return;
   const from = page.shown === 0 ? "" : ` from frame ${page.shown}`;
+  const by = isSideBySide() ? ` with ${page.trackers.length} trackers` : "";
   $("accept").textContent = page.chosen === null
-    ? `Track target ${newNumber()}${from}`
+    ? `Track target ${newNumber()}${by}${from}`
     : `Correct target ${page.chosen}${from}`;
+}
+
+const ALL = ""; // the choice of all trackers, one target each
+export const isSideBySide = () => page.chosen === null && page.trackers.length > 1 && $("tracker").value === ALL;
+export const chosenTrackers = () => (isSideBySide() ? page.trackers : [$("tracker").value]);
+
+// The choice for a new target, where there is one.
+export function renderTrackers() {
+  const options = [...page.trackers];
+  if (options.length > 1) options.push(ALL);
+  if (options.join("\n") !== [...$("tracker").options].map((option) => option.value).join("\n")) {
+    $("tracker").replaceChildren(...options.map((value) =>
+      element("option", { value, textContent: value === ALL ? "all, side by side" : value })));
+  }
+  $("by").hidden = page.trackers.length < 2 || page.chosen !== null;
 }
 
 let seen = "";
@@ -75,14 +91,15 @@ export function renderTargets(actions) {
   $("add").disabled = chosen === null;
 }
 
-function targetRow({ number, tracked, active, drawn, losses, isNew }, { choose, remove, go }) {
+function targetRow({ number, tracker, tracked, active, drawn, losses, isNew }, { choose, remove, go }) {
   const { video, chosen } = page;
   const dot = element("span", { className: "dot" });
   dot.style.background = colourOf(number);
   const isWhole = video.complete && drawn?.length && tracked === video.count - drawn[0];
   const note = isNew ? "not drawn yet" : active || !isWhole ? `${tracked} frames` : "done";
   const isChosen = isNew || number === chosen;
-  const pick = element("button", { className: "pick" }, dot, `Target ${number}`);
+  const pick = element("button", { className: "pick" }, dot, 
+    tracker && page.trackers.length > 1 ? `${number} ${tracker}` : `Target ${number}`);
   pick.append(element("span", { className: "soft" }, note));
   pick.setAttribute("aria-pressed", String(isChosen));
   pick.onclick = () => choose(isNew ? null : number);
