@@ -165,7 +165,8 @@ def test_track_correct_and_download(page: Page, disc: tuple[Path, list[Box]]) ->
     # Drawn again elsewhere: what was before stays, and tracking goes on from there.
     wrong = Box(boxes[10].x - 20, boxes[10].y, 20, 20)
     assert page.draw(10, wrong, 1) == 1
-    assert page.finished()["targets"][0] == {"number": 1, "drawn": [2, 10], "tracked": 22, "active": False}
+    (target,) = page.finished()["targets"]
+    assert target == {"number": 1, "tracker": "D3S", "drawn": [2, 10], "tracked": 22, "active": False}
     second = page.results[1]
     assert all(second[k] == first[k] for k in range(2, 10))
     assert second[10]["shape"][:2] == [wrong.x, wrong.y] and second[10]["confidence"] == 1
