@@ -543,8 +543,7 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
     assert np.abs(boxes - [1, 1, 0, 0] - video.boxes).max() < 6
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("kind", "workers"), [(signal.SIGTERM, 1), (signal.SIGHUP, 2)])
 def test_a_run_that_is_told_to_end(val: Path, tmp_path: Path, kind: signal.Signals, workers: int) -> None:
     """What is done stands whole, nothing else does, nobody goes on, and the next run does the rest."""
     log, output = tmp_path / "log", tmp_path / "runs"

@@ -329,7 +329,12 @@ def test_coco_that_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 # --- parts that are missing
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+def test_videos_without_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no labels; only DropMAE is trained on such videos"):
+        find("clips", tmp_path)
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "clips"])
 def test_a_folder_without_the_layout_names_the_missing_part(layout: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data folder"):
         find(layout, tmp_path / "absent")

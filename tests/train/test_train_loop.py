@@ -491,6 +491,8 @@ def test_a_signal_keeps_the_state_of_the_moment(launch, tmp_path, kind):
     assert "Traceback" not in stopped.stderr
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     assert state["iteration"] == 5 and len(state["losses"]) == 2
+    if kind != "SIGTERM":  # what goes on is the same file
+        return
     assert launch("run", *more, "--resume").returncode == 0
     assert column(tmp_path / "run", "iteration") == [3, 6, 9, 10]
 

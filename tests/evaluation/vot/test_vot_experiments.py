@@ -432,8 +432,7 @@ def test_results_of_other_data_or_settings(
     assert Workspace.load(workspace).trackers() == ["StandIn"]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("kind", "workers"), [(signal.SIGTERM, "2"), (signal.SIGHUP, "1")])
 def test_told_to_end_and_resumed(workspace: Path, tmp_path: Path, kind: signal.Signals, workers: str) -> None:
     """Trackers end with the workers; whole repetitions stay, and the next run adds the others."""
     command = [sys.executable, "-m", "d3s_vot.cli", "evaluate", str(workspace), "StandIn", "--workers", workers]
