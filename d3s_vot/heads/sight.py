@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,8 +37,11 @@ class Sight(nn.Module):
         super().__init__()
         self.trunk, self.block, self.regressor = trunk, block, regressor
 
-    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.trunk(samples)
+    def forward(self, samples: Tensor) -> tuple[Tensor, ...]:
+        return self.maps(self.trunk(samples))
+
+    def maps(self, features: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The three maps, of the trunk's features by stride."""
         fine, coarse = self.regressor.features(features[8], features[16])
         return self.block(features[16]), fine.float(), coarse.float()
 
@@ -60,9 +63,11 @@ class Sight(nn.Module):
 
 def look(network: nn.Module, samples: Sequence[Tensor]) -> list[Seen]:
     """What is seen in samples, 1 x 3 x z x z each, by a `Sight` or what stands in its place."""
-    seen: list[Seen] = []
+    return [Seen(classification, BoxFeatures(*boxes)) for classification, *boxes in maps_of(network, samples)]
+
+
+def maps_of(network: nn.Module, samples: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """What a network makes of samples, 1 x 3 x z x z each: its maps, 1 x ... each."""
     batch = samples[0] if len(samples) == 1 else torch.cat(list(samples))
     for chunk in batch.split(CHUNK[batch.device.type]):
-        parts = zip(*(each.split(1) for each in network(chunk)), strict=True)
-        seen.extend(Seen(classification, BoxFeatures(*boxes)) for classification, *boxes in parts)
-    return seen
+        yield from zip(*(each.split(1) for each in network(chunk)), strict=True)

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.filter import Classifier
-from d3s_vot.heads.iou import BoxRegressor, Modulation, corners
+from d3s_vot.heads.first_filter import Learnt, learn_first
+from d3s_vot.heads.iou import BoxRegressor
 from d3s_vot.heads.sight import Seen, Sight, look
 from d3s_vot.model import Model
+from d3s_vot.online.chance import Chance
+from d3s_vot.online.state import State
 from d3s_vot.trackers.dimp import weights
 from d3s_vot.trackers.dimp.config import DiMPConfig
 from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
@@ -97,12 +100,6 @@ class DiMPModel(Model):
         """What is seen in samples, 1 x 3 x z x z each."""
         return look(self.networks["sight"], samples)
 
-    # The first frame, in float32 under every preset.
-
-    def first_look(self, samples: Tensor, box: Tensor) -> tuple[Tensor, Modulation]:
-        """Of the first frame's samples (n x 3 x z x z) with a box (4) in the first, see `Sight.first`."""
-        return self._sight.first(samples, box)
-
-    def first_filter(self, features: Tensor, boxes: Tensor) -> Tensor:
-        """The filter to begin with, from samples' features (n x K x h x h) and boxes (n x 4, x, y, w, h)."""
-        return self.classifier.filter_initializer(features, corners(boxes))
+    def learn_first(self, image: Tensor, state: State, chance: Chance) -> Learnt:
+        """What the first frame (1 x 3 x H x W, uint8) teaches of a target, see `heads.first_filter`."""
+        return learn_first(image, state, self._sight, self.classifier, self.config, chance=chance)

@@ -12,17 +12,12 @@ from torch import Tensor
 from d3s_vot.crops.patches import sample_window
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.config import STRIDE
-from d3s_vot.heads.filter import centers_in_cells
 from d3s_vot.heads.refinement import refine
 from d3s_vot.heads.sight import Seen
 from d3s_vot.model import Target
-from d3s_vot.online.augment import dropout_copies
 from d3s_vot.online.chance import Chance
-from d3s_vot.online.discriminative import DiscriminativeFilter
-from d3s_vot.online.first_frame import first_samples
 from d3s_vot.online.interpolation import hann_window
 from d3s_vot.online.localize import Localization, find
-from d3s_vot.online.memory import SampleWeights
 from d3s_vot.online.state import Bounds, Place, State
 from d3s_vot.prediction import Flag, Prediction
 from d3s_vot.regions import Box
@@ -79,27 +74,8 @@ class DiMPTarget(Target):
         self._bounds = Bounds.of(self.state, frame.size_hw, c.min_size)
         self._frames = 1
         self.judgement: Judgement | None = None
-        self._learn_first(frame)
-
-    def _learn_first(self, frame: Frame) -> None:
-        """The filter, its memory and the regressor's knowledge, from the augmented samples of the first frame."""
-        c, plan, (y, x) = self.config, self.config.first_samples, self.state.position_yx
-        samples = first_samples(
-            frame.on(self.model.device), self.state, plan, self._chance, size=c.sample_size, cut_yx=(round(y), round(x))
-        )
-        features, self._modulation = self.model.first_look(samples.images, samples.box)  # n x K x h x h
-        draws = self._chance.dropout(plan.dropouts, features.shape[1])
-        features = torch.cat([features, dropout_copies(features[:1], draws)])
-        boxes = samples.box.repeat(plan.count, 1)
-        boxes[:, :2] += samples.shifts.flip(1).to(boxes.device)
-        self.filter = DiscriminativeFilter(
-            self.model.classifier.filter_optimizer,  # type: ignore[arg-type]
-            self.model.first_filter(features, boxes),
-            features,
-            centers_in_cells(boxes),
-            weights=SampleWeights(c.memory_size, plan.count, c.first_frame_share),
-            iterations=c.first_iterations,
-        )
+        learnt = model.learn_first(frame.on(model.device), self.state, self._chance)
+        self.filter, self._modulation = learnt.filter, learnt.modulation
 
     def step(self, frame: Frame) -> Steps:
         """See `Target.step`.
