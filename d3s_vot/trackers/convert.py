@@ -35,7 +35,7 @@ def convert_published(
 
         return d3s.convert_published(source, target, gem_trunk_source)
     if gem_trunk_source is not None:
-        raise InputError("this tracker has one trunk, and only D3S a second in a file of its own; leave it out")
+        raise InputError("this tracker has one trunk; leave out the file of a second, which D3S alone has")
     family = import_module(f"d3s_vot.trackers.{tracker}.convert")
     return cast("Checkpoint", family.convert_published(source, target))
 
