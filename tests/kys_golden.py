@@ -51,8 +51,9 @@ def golden_predictor(shared: Path, changes: Mapping[str, float]) -> ScenePredict
     return load(predictor, state, weights.PREDICTOR).freeze()
 
 
-def golden_state(shared: Path) -> dict[str, Tensor]:
-    """All tensors, as golden files have them."""
+@lru_cache(maxsize=1)
+def golden_state(shared: Path) -> Mapping[str, Tensor]:
+    """All tensors, as golden files have them; the same for all callers."""
     shapes = weights.published_shapes("resnet50", KYSConfig())
     return filled({k: v for k, v in shapes.items() if not k.startswith(weights.UNUSED)}, shared)
 
@@ -65,7 +66,7 @@ def golden_model(state: Mapping[str, Tensor], config: KYSConfig) -> KYSModel:
 def trace_model(golden: Mapping[str, np.ndarray], name: str, shared: Path) -> KYSModel:
     """That of a golden trace, with the rules of a configuration."""
     trunk = load_file(shared / "weights" / "resnet50_caffe_trunk.safetensors")
-    state = golden_state(shared)
+    state = dict(golden_state(shared))
     state |= {weights.TRUNK + k: v for k, v in trunk.items()}
     state |= {k.removeprefix("w:"): torch.from_numpy(v) for k, v in golden.items() if k.startswith("w:")}
     return golden_model(state, CONFIGURATIONS[name].config)

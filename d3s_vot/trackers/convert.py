@@ -20,7 +20,7 @@ def convert_published(
 
     Args:
         source: the published file.
-        target: the safetensors file to write; of SiamFC++, OSTrack, DiMP and ATOM its name chooses among the
+        target: the safetensors file to write; of SiamFC++, OSTrack, DiMP, ATOM and KYS its name chooses among the
             configurations of the weights.
         gem_trunk_source: of D3S, see `d3s.convert.convert_published`.
 
@@ -50,6 +50,8 @@ def _whose(content: object) -> str:
         return "dropseg"
     if _is_siamfcpp(content):
         return "siamfcpp"
+    if _has_in_net(content, "dimp_classifier.") or _has_in_net(content, "predictor.predictor."):
+        return "kys"  # which has ATOM's names too
     if _has_in_net(content, "classifier.filter_optimizer."):
         return "dimp"
     if _has_in_net(content, "bb_regressor."):

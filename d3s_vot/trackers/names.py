@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP", "ATOM")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP", "ATOM", "KYS")
 
 
 def family(tracker: str) -> type[Model]:
@@ -54,6 +54,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.atom.model import ATOMModel
 
             return ATOMModel
+        case "KYS":
+            from d3s_vot.trackers.kys.model import KYSModel
+
+            return KYSModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -92,6 +96,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.atom import published as atom
 
             return atom.PUBLISHED
+        case "KYS":
+            from d3s_vot.trackers.kys import published as kys
+
+            return kys.PUBLISHED
     return ()
 
 

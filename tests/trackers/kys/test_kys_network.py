@@ -9,14 +9,13 @@ from dimp_golden import relative
 from kys_golden import golden_model, golden_predictor, golden_state
 
 from d3s_vot.compute.arithmetic import exact
-from d3s_vot.errors import InputError
 from d3s_vot.heads.config import STRIDE
-from d3s_vot.heads.iou import Modulation
+from d3s_vot.heads.iou import BoxFeatures
 from d3s_vot.online.memory import SampleWeights
 from d3s_vot.online.state import Place, State
 from d3s_vot.trackers.kys.config import KYSConfig
 from d3s_vot.trackers.kys.locate import locate, middle_window
-from d3s_vot.trackers.kys.matching import costs, shifted
+from d3s_vot.trackers.kys.matching import costs
 from d3s_vot.trackers.kys.network import ScenePredictor
 from d3s_vot.trackers.kys.published import CONFIGURATIONS
 from d3s_vot.trackers.kys.scene import Scene
@@ -46,8 +45,7 @@ def test_the_networks_of_a_picture(golden, shared) -> None:
         features = sight.trunk(image)
         motion, classification, *box_features = sight(image)
         modulation = model.regressor.modulation(features[8], features[16], boxes[:1])
-        assert isinstance(modulation, Modulation)
-        values = model.regressor.slope(type(model.look([image])[0].sight.boxes)(*box_features), modulation)(boxes)[0]
+        values = model.regressor.slope(BoxFeatures(*box_features), modulation)(boxes)[0]
     assert relative(features[8][0, ::32, ::5, ::5], g["layer2"]) < 1e-4
     assert relative(motion[0, ::32, ::3, ::3], g["layer3"]) < 1e-4
     assert relative(classification[0, ::16, ::3, ::3], g["classification"]) < 1e-4
@@ -94,7 +92,8 @@ def test_the_rules_of_a_configuration(golden, name) -> None:
         assert off(first_label(state, Place((sample_y, sample_x), scale, size), c), expected) < 1e-5
 
     cell = STRIDE * 1.3
-    for response, score, flag, shift in zip(g["loc_fused"], g["loc_dimp"], g["loc_flag"], g["loc_shift_yx"], strict=True):
+    cases = (g[f"loc_{each}"] for each in ("fused", "dimp", "flag", "shift_yx"))
+    for response, score, flag, shift in zip(*cases, strict=True):
         found, told = locate(tensor(response), tensor(score), cell, (h, w), c)
         assert str(found.flag) == flag and found.displacement == pytest.approx(shift.tolist(), abs=1e-4)
         peak = np.unravel_index(response.T.argmax(), response.T.shape)[::-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from dimp_golden import overlap, relative, run_step
 from kys_golden import Recorded, trace_model
 
@@ -14,8 +13,10 @@ from d3s_vot.images import read_image
 from d3s_vot.trackers.kys.locate import middle_window
 from d3s_vot.trackers.kys.target import KYSTarget
 
-# Frames that are run here, for the time that they take; the whole of both was, once, and agreed.
-FRAMES = {"jumping": 27, "skiing": 23}
+# Frames that are run here. Of jumping for the time that they take; all 27 were, once, and agreed. Of skiing all that
+# can be compared: its filter's descent is so steep that features changed by 3e-7 take the highest score of the
+# eleventh from .09 to .34, and with it the place and all that follows.
+FRAMES = {"jumping": 21, "skiing": 10}
 
 
 def run(golden, shared, trace: str, name: str):
@@ -67,18 +68,16 @@ def test_jumping(golden, shared) -> None:
 
 
 def test_skiing(golden, shared) -> None:
-    """The rules for VOT; hard negatives are among them, which are not told where the test for them is close."""
+    """The rules for VOT; a hard negative is among the frames."""
     g, first, rows, boxes, flags, maps = run(golden, shared, "skiing", "KYS-VOT")
     count = len(rows)
     assert relative(first.pop("filter0"), g["filter0"]) < 0.05
     for name, values in first.items():
         assert relative(values, g[name]) < 1e-3, name
-    for k, (score, _, _) in enumerate(maps[:5], start=2):
+    for k, (score, response, state) in enumerate(maps[:5], start=2):
         assert np.abs(score - g[f"dimp_{k}"]).max() < 0.03, k
-    assert np.abs(maps[0][1] - g["fused_2"]).max() < 0.1
-    assert np.abs(rows[:10, :2] - g["rows"][:10, :2]).max() < 0.05
-    close = (12, 14)
-    told = [k for k in range(count) if k + 2 not in close]
-    assert [flags[k] for k in told] == g["flags"][told].tolist() and "hard_negative" in flags
-    assert overlap(boxes[:10], g["boxes"][:10]).min() > 0.99
+        assert np.abs(response - g[f"fused_{k}"]).max() < 0.1 and np.abs(state - g[f"state_{k}"]).max() < 0.1, k
+    assert flags == g["flags"][:count].tolist() and "hard_negative" in flags
+    assert np.abs(rows[:, :2] - g["rows"][:count, :2]).max() < 0.05
+    assert overlap(boxes, g["boxes"][:count]).min() > 0.999
     assert rows[:, 10].tolist() == g["rows"][:count, 10].tolist()
