@@ -158,6 +158,16 @@ class TrainConfig:
         )
 
 
+def _regressor(rules: str, max_gap: int) -> TrainConfig:
+    pairs = PairConfig.published(288)
+    return TrainConfig(
+        trunk="resnet18", iterations=50_000, clip=0.0, ema=0.0, rules=rules,
+        pairs=dataclasses.replace(
+            pairs, area_scale=5.0, max_gap=max_gap, search_shift=2.0, search_scale=0.5, box_on_itself=0.0
+        ),
+    )  # fmt: skip
+
+
 # "quick" is an hour and a half on two CPU cores. A target covers a twentieth of its crop: from unit logits and by
 # cross-entropy alone the network first takes some 1,500 steps of 16 pairs to see background everywhere.
 SCHEDULES: dict[str, TrainConfig] = {
@@ -191,6 +201,11 @@ SCHEDULES: dict[str, TrainConfig] = {
         warmup=200, decay="cosine", weight_decay=1e-4, clip=1.0, ema=0.99,
         pairs=dataclasses.replace(PairConfig.mild(256), part=0.0, region=0.0),
     ),
+    # ATOM's box regressor, as published, 50 epochs of 1,000 batches, and as PrDiMP trains it. The target's middle is at
+    # most twice its size from the crop's, where 2.25 is published: boxes are those around masks, which a crop's edge
+    # would cut.
+    "atom": _regressor("ATOM", max_gap=50),
+    "atom-density": _regressor("ATOM-prob-ml", max_gap=200),
     # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
     # template is the middle of its crop, where the target has to be.
     "siamfcpp": TrainConfig(

@@ -6,7 +6,7 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack")
+NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM")
 UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
@@ -33,4 +33,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.ostrack import CentreBoxes
 
             return CentreBoxes.create
+        case "ATOM":
+            from train.tasks.regressor import BoxWorth
+
+            return BoxWorth.create
     raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")

@@ -1,0 +1,177 @@
+"""The box regressor of ATOM as the training loop sees a task: what boxes about a target are worth, from rendered pairs.
+
+The trunk is frozen, as published. The template crop shows the target as the first frame does; its box, and that of the
+target in the search crop, are those around the masks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from d3s_vot.errors import CheckpointError
+from d3s_vot.heads.iou import BoxFeatures, Modulation
+from d3s_vot.heads.refinement import refine
+from d3s_vot.trackers.atom.config import ATOMConfig
+from d3s_vot.trackers.atom.published import CONFIGURATIONS
+from d3s_vot.trackers.atom.weights import REGRESSOR, TRACKER, TRUNK, TRUNK_NAME, create, create_regressor
+from d3s_vot.trunks.create import create_trunk, imagenet_tensors
+from d3s_vot.weights.checkpoint import Checkpoint
+from d3s_vot.weights.fitting import load_exactly
+from train.config import TrainConfig
+from train.data.feed import Batch
+from train.parallel import synchronize_batch_norm
+from train.tasks.base import Task
+from train.tasks.boxes import box_masks, mask_boxes
+from train.tasks.regressor_losses import density_loss, overlap_loss, overlapping_boxes, scattered_boxes
+
+OVERLAPPING, SCATTERED = 16, 128  # boxes for a picture, of the overlap and of the density; published
+
+
+class BoxWorth(Task):
+    """ATOM's box regressor on a frozen ResNet-18.
+
+    Args:
+        rules: those of a configuration whose boxes climb in relative space are of a regressor that is trained as a
+            density, the others of one that is trained to tell the overlap.
+        state: of the trunk, with torchvision's names.
+        seed: of the drawn boxes.
+    """
+
+    steps: Tensor
+
+    def __init__(self, rules: ATOMConfig, state: dict[str, Tensor], seed: int) -> None:
+        super().__init__()
+        self.rules, self.seed = rules, seed
+        self.regressor: Any = create_regressor()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # done: a resumed run goes on from there
+        # In a tuple, where modules do not look for parts of them.
+        self._frozen = (create_trunk(TRUNK_NAME, state=state), state)
+
+    @classmethod
+    def create(
+        cls,
+        config: TrainConfig,
+        device: torch.device,
+        trunk_weights: Path | None,
+        processes: int,
+        start: Checkpoint | None = None,
+    ) -> BoxWorth:
+        """A new regressor for a run, or that of a checkpoint; see `base.MakeTask`.
+
+        Raises:
+            CheckpointError: there is no such trunk, the schedule is of another tracker, or the weights are missing,
+                damaged or of another network.
+        """
+        if config.trunk != TRUNK_NAME:
+            raise CheckpointError(f"ATOM has no trunk {config.trunk!r}; choose {TRUNK_NAME}")
+        if config.rules not in CONFIGURATIONS:
+            raise CheckpointError("the schedule is of another tracker than ATOM; choose atom or atom-density")
+        if start is not None and start.tracker != TRACKER:
+            raise CheckpointError(f"the weights to start from are of {start.tracker}, not of ATOM; choose others")
+        if start is None:
+            state = dict(imagenet_tensors(TRUNK_NAME, trunk_weights))
+        elif trunk_weights is None:
+            state = _part(start, TRUNK)
+        else:
+            raise CheckpointError("the weights to start from have a trunk; leave out --trunk-weights")
+        pairs, rules = config.pairs, CONFIGURATIONS[config.rules].config
+        rules = dataclasses.replace(rules, sample_size=pairs.size, search_area_scale=pairs.area_scale)
+        task = cls(rules, state, config.seed)
+        if start is not None:
+            load_exactly(task.regressor, _part(start, REGRESSOR), "ATOM's box regressor")
+        if processes > 1:
+            task.regressor = synchronize_batch_norm(task.regressor, device)
+        task.trunk.to(device)
+        return task.to(device)
+
+    @property
+    def trunk(self) -> Any:
+        """Where the features come from."""
+        return self._frozen[0]
+
+    def look(self, batch: Batch) -> tuple[BoxFeatures, Modulation, Tensor]:
+        """What the regressor sees of the search crops, what it knows of the targets, and their boxes there (B x 4)."""
+        with torch.no_grad():
+            template, search = (self.trunk(batch[name]) for name in ("template", "search"))
+        with torch.autocast(batch["search"].device.type, enabled=False):  # a box's edges are finer than bfloat16
+            fine, coarse = template[8].float(), template[16].float()
+            modulation = self.regressor.modulation(fine, coarse, _boxes(batch["template_mask"])[0])
+            return self.regressor.features(search[8].float(), search[16].float()), modulation, _boxes(batch["mask"])[0]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Of the values of drawn boxes: B. A pair whose target does not show teaches nothing.
+
+        The boxes are a function of the seed and the number of steps that were done.
+        """
+        features, modulation, truth = self.look(batch)
+        generator = torch.Generator().manual_seed((2**32 * self.seed + int(self.steps)) % 2**63)
+        self.steps += 1
+        with torch.autocast(truth.device.type, enabled=False):
+            if self.rules.refinement_relative:
+                boxes, offsets = scattered_boxes(truth, SCATTERED, generator)
+                losses = density_loss(self.regressor(features, modulation, boxes), offsets)
+            else:
+                boxes = overlapping_boxes(truth, OVERLAPPING, generator)
+                losses = overlap_loss(self.regressor(features, modulation, boxes), boxes, truth)
+        shown = batch["weight"].flatten(1).any(dim=1)
+        for name in ("template_mask", "mask"):
+            shown = shown & _boxes(batch[name])[1]
+        return torch.where(shown, losses, 0.0)
+
+    def masks(self, batch: Batch) -> Tensor:
+        """Boxes that climbed from the target's middle with the template's size, as masks: B x S x S bool."""
+        features, modulation, truth = self.look(batch)
+        before, size = _boxes(batch["template_mask"])[0], batch["search"].shape[-1]
+        found = []
+        for i, (own, given) in enumerate(zip(truth, before, strict=True)):
+            start = torch.cat([own[:2] + (own[2:] - given[2:]) / 2, given[2:]])  # x, y, w, h
+            generator = torch.Generator().manual_seed(i)
+            draws = (torch.rand(self.rules.refinement_boxes - 1, 4, generator=generator) - 0.5).numpy()
+            maps, vectors = ([each[i : i + 1] for each in part] for part in (features, modulation))
+            value = self._value(BoxFeatures(*maps), Modulation(*vectors))
+            x, y, w, h = start.tolist()
+            best = refine(value, (x, y, w, h), draws, self.rules, size=size, device=truth.device)
+            found.append(start.cpu() if best is None else torch.tensor(best, dtype=torch.float32))
+        boxes = torch.stack(found).to(truth)
+        return box_masks(torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - 1], dim=1).round(), size)
+
+    def _value(self, features: BoxFeatures, modulation: Modulation) -> Any:
+        """Values of boxes and their derivatives by the edges, as `refine` asks for them, of one picture."""
+
+        def value(boxes: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad(), torch.autocast(boxes.device.type, enabled=False):
+                at = boxes.detach().float().requires_grad_()
+                values = self.regressor(features, modulation, at[None])[0]
+                (by_box,) = torch.autograd.grad(values.sum(), at)  # by x, y, w, h
+            return values.detach().to(boxes), torch.cat([by_box[:, :2] - by_box[:, 2:], by_box[:, 2:]], dim=1).to(boxes)
+
+        return value
+
+    def trunk_state(self) -> dict[str, Tensor]:
+        """See `Task.trunk_state`."""
+        return self._frozen[1]
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """For the optimiser."""
+        return [{"params": list(self.regressor.parameters()), "share": 1.0}]
+
+    def checkpoint(self, provenance: dict[str, Any], rules: str) -> Checkpoint:
+        """The weights in the package's format, the trunk among them."""
+        parts = {TRUNK: self._frozen[1], REGRESSOR: self.regressor.state_dict()}
+        tensors = {prefix + k: v for prefix, part in parts.items() for k, v in part.items()}
+        return create(tensors, self.rules, provenance)
+
+
+def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
+
+
+def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """x, y, w, h around masks (B x 1 x S x S), pixels: B x 4; and whether there is anything in each: B."""
+    ends, shown = mask_boxes(masks[:, 0] > 0.5)
+    return torch.cat([ends[:, :2], ends[:, 2:] - ends[:, :2] + 1], dim=1), shown
