@@ -21,7 +21,10 @@ from d3s_vot.trackers.kys.published import CONFIGURATIONS
 from d3s_vot.weights.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
-SMALL = {"sample_size": 64, "search_area_scale": 2.0, "memory_size": 17, "update_interval": 2, "first_iterations": 3}
+SMALL = {
+    "sample_size": 64, "search_area_scale": 2.0, "memory_size": 17, "update_interval": 2, "first_iterations": 2,
+    "refinement_boxes": 3, "refinement_steps": 2,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -35,9 +38,10 @@ def random_checkpoint(**rules: float) -> Checkpoint:
     return weights.create(random_net(), "resnet18", KYSConfig(**(SMALL | rules)), {"source": "chance"})
 
 
-def random_model(**rules: float) -> KYSModel:
+@lru_cache(maxsize=1)
+def random_model() -> KYSModel:
     """Of `random_checkpoint`."""
-    checkpoint = random_checkpoint(**rules)
+    checkpoint = random_checkpoint()
     return KYSModel.from_checkpoint(checkpoint, CPU, KYSModel.constants(checkpoint))
 
 

@@ -32,7 +32,7 @@ TRUTH = torch.tensor([[10.0, 20.0, 40.0, 30.0], [50.0, 5.0, 12.0, 60.0]])
 
 
 def small(schedule: str, **changes):
-    config = dataclasses.replace(SCHEDULES[schedule].shortened(4), batch=2, workers=0, log_every=2, validation_pairs=2)
+    config = dataclasses.replace(SCHEDULES[schedule].shortened(2), batch=2, workers=0, log_every=1, validation_pairs=1)
     pairs = dataclasses.replace(config.pairs, size=64, area_scale=2.0, search_shift=0.3, search_scale=0.1)
     return dataclasses.replace(config, pairs=pairs, precision="float32", checkpoint_minutes=0.0, **changes)
 
@@ -95,7 +95,7 @@ def test_killed_and_resumed_is_bit_equal_and_ends_in_a_tracker(items, tmp_path, 
 
     def step_and_die(self, batch):
         loss = step(self, batch)
-        if self.iteration == 3:
+        if self.iteration == 2:
             raise MemoryError
         return loss
 
@@ -105,10 +105,10 @@ def test_killed_and_resumed_is_bit_equal_and_ends_in_a_tracker(items, tmp_path, 
     torch.rand(5)  # the numbers of the process play no part
     resumed = trainer("killed")
     resumed.resume()
-    assert resumed.iteration == 2
+    assert resumed.iteration == 1
     resumed.run()
     whole, killed = (torch.load(tmp_path / name / STATE, weights_only=True)["task"] for name in ("whole", "killed"))
-    assert int(whole["steps"]) == 4 and all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert int(whole["steps"]) == 2 and all(torch.equal(whole[name], killed[name]) for name in whole)
     tracker = load_tracker(tmp_path / "killed" / WEIGHTS, "cpu")
     published = CONFIGURATIONS["ATOM-prob-ml"].config
     assert tracker.config == dataclasses.replace(published, sample_size=64, search_area_scale=2.0)
@@ -124,7 +124,7 @@ def test_a_few_steps_lower_the_loss_of_a_rendered_batch(items, tmp_path, schedul
     learner = made.task.train()
     trunk = [each.clone() for each in learner.trunk.parameters()]
     optimiser, history = torch.optim.Adam(learner.parameters(), 2e-3), []
-    for _ in range(8):
+    for _ in range(5):
         learner.steps.zero_()  # the same boxes each time
         loss = learner.loss(batch)
         assert loss.shape == (2,)
@@ -132,7 +132,7 @@ def test_a_few_steps_lower_the_loss_of_a_rendered_batch(items, tmp_path, schedul
         loss.mean().backward()
         optimiser.step()
         history.append(loss.mean().item())
-    assert history[-1] < (0.5 * history[0] if schedule == "atom" else history[0] - 1)
+    assert history[-1] < (0.7 * history[0] if schedule == "atom" else history[0] - 1)
     assert all(torch.equal(a, b) for a, b in zip(trunk, learner.trunk.parameters(), strict=True))
     masks = learner.eval().masks(batch)
     assert masks.shape == (2, 64, 64) and masks.dtype == torch.bool and masks.flatten(1).any(dim=1).all()

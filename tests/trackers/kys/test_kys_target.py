@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+from functools import lru_cache
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,10 +19,18 @@ from d3s_vot.trackers.kys.matching import costs, shifted
 from d3s_vot.trackers.kys.scene import shift_to_middle
 
 
-def tracker(**rules: float) -> Tracker:
-    """On its first frame."""
-    made = Tracker(random_model(**rules))
+@lru_cache(maxsize=1)
+def begun() -> Tracker:
+    """On its first frame; the same for all tests."""
+    made = Tracker(random_model())
     made.initialize(*scene(0))
+    return made
+
+
+def tracker(**rules: float) -> Tracker:
+    """On its first frame, from where these rules hold."""
+    made = copy.deepcopy(begun(), {id(random_model()): random_model()})
+    made.target.config = dataclasses.replace(made.target.config, **rules)
     return made
 
 
@@ -75,7 +87,7 @@ def test_what_is_known_of_the_scene_is_carried_and_forgotten() -> None:
     taught = target.filter.kernel
     seen.track(scene(2)[0])  # an update is due
     assert target.filter.kernel is not taught and target.scene is not known
-    known, target.config = target.scene, KYSConfig(**(target.config.changes() | {"not_found_score": 1.0}))
+    known, target.config = target.scene, dataclasses.replace(target.config, not_found_score=1.0)
     seen.track(scene(3)[0])
     assert target.scene.motion is known.motion and target.scene.box == known.box
     assert target.scene.state.abs().max() == 0
