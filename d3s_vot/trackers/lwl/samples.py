@@ -118,7 +118,8 @@ def _fit(image_hw: Size, scale: float, size_hw: Size) -> float:
 
 def _window_hw(image_hw: Size, scale: float, size_hw: Size) -> Size:
     factor = _fit(image_hw, scale, size_hw)
-    h, w = (math.trunc(float(np.float32(scale * side)) / factor + ROUNDING) for side in size_hw)
+    beyond = ROUNDING if factor > 1 else 0.0
+    h, w = (math.trunc(float(np.float32(scale * side)) / factor + beyond) for side in size_hw)
     return h, w
 
 
