@@ -60,7 +60,7 @@ class GEM:
         if channels < config.projection_channels:
             raise InputError(f"features have {channels} channels; give {config.projection_channels} or more")
         self._config = config
-        self._samples = SampleWeights(config.memory_size, n, first_share, features.dtype)
+        self._samples = SampleWeights(config.memory_size, n, first_share, dtype=features.dtype)
         self._labels = features.new_zeros(config.memory_size, h, w)
         self._labels[:n] = labels
         with torch.no_grad():

@@ -17,6 +17,7 @@ from d3s_vot.online.fourier_fit import (
     inner,
     responses,
 )
+from d3s_vot.online.memory import SampleWeights
 
 
 class FourierFilter:
@@ -26,7 +27,6 @@ class FourierFilter:
         projection: P, C x c; fixed after the first frame.
         filter: F, c x n x n'; replaced by every update, never changed in place.
         energy: c x n x n', of the samples; a running mean.
-        sample_weights: a weight for each slot of the memory, on the CPU; sum 1, empty slots 0.
     """
 
     def __init__(self, config: FourierConfig, label: Tensor, regularizer: Regularizer, projection: Tensor) -> None:
@@ -43,11 +43,14 @@ class FourierFilter:
         columns = label.shape[-1]
         self.filter = torch.zeros(projection.shape[1], label.shape[0], columns, device=label.device) + 0j
         self.energy = torch.zeros_like(self.filter.real)
-        self.sample_weights = torch.zeros(config.memory_size, dtype=torch.float32, device="cpu")
+        self._samples = SampleWeights(config.memory_size, 0)
         self._memory = self.filter.new_zeros(config.memory_size, *self.filter.shape)
-        self._filled = 0
-        self._last_slot: int | None = None  # of the newest sample; none before the first
         self._direction: tuple[Tensor, Tensor, Tensor] | None = None  # p, rho and r of the last iteration
+
+    @property
+    def sample_weights(self) -> Tensor:
+        """A weight for each slot of the memory, on the CPU; sum 1, empty slots 0."""
+        return self._samples.weights
 
     @stage("filter")
     def learn(self, samples: Tensor) -> None:
@@ -65,8 +68,7 @@ class FourierFilter:
         found = problem.solve(start, config.gauss_newton_steps, config.gauss_newton_cg_iterations)
         self.filter, self.projection = symmetric(found.filter), found.projection
         self._memory[:count] = self._project(samples)
-        self.sample_weights[:count] = 1 / count
-        self._filled = count
+        self._samples = SampleWeights(config.memory_size, count)
 
     @stage("filter")
     def look(self, features: Tensor) -> Tensor:
@@ -86,16 +88,7 @@ class FourierFilter:
     @stage("filter")
     def add(self, sight: Tensor) -> int:
         """Put a sample (c x n x n', of `look`) into the slot of smallest weight; returns the slot."""
-        rate, weights = self._config.learning_rate, self.sample_weights
-        slot = int(weights.numpy().argmin())  # numpy promises the first of equals
-        if self._last_slot is None:
-            weights /= 1 - rate
-            weights[slot] = rate
-        else:
-            weights[slot] = weights[self._last_slot] / (1 - rate)
-        weights /= weights.sum()
-        self._last_slot = slot
-        self._filled = max(self._filled, slot + 1)
+        slot = self._samples.add(self._config.learning_rate)
         self._memory[slot] = sight
         return slot
 
@@ -106,8 +99,8 @@ class FourierFilter:
         rate = config.learning_rate
         self.energy = (1 - rate) * self.energy + rate * sight.abs().square()
         scale = filter_preconditioner(self.energy, self._regularizer, config)
-        samples = self._memory[: self._filled]
-        weights = self.sample_weights[: self._filled, None, None].to(self._label.device)  # N x 1 x 1
+        samples = self._memory[: self._samples.filled]
+        weights = self._samples.of_filled(self._label.device)[:, None, None]  # N x 1 x 1
         filters = self.filter
         wanted = correlations(samples, (weights * self._label) + 0j)
         residual = wanted - self._product(filters, samples, weights)

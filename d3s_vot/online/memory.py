@@ -11,8 +11,9 @@ class SampleWeights:
 
     Args:
         size: slots.
-        first: samples of the first frame, in the first slots, with equal weights.
+        first: samples of the first frame, in the first slots, with equal weights; 0: there is none yet.
         first_share: that their weights sum up to at least, and their slots stay theirs; 0: they are as all others.
+        equal_start: whether the first later sample begins with the weight of each of them, instead of its own.
         dtype: of the weights.
 
     Attributes:
@@ -20,11 +21,19 @@ class SampleWeights:
         filled: how many slots are in use, the first ones.
     """
 
-    def __init__(self, size: int, first: int, first_share: float = 0.0, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        size: int,
+        first: int,
+        first_share: float = 0.0,
+        *,
+        equal_start: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.weights = torch.zeros(size, dtype=dtype, device="cpu")
-        self.weights[:first] = 1 / first
+        self.weights[:first] = 1 / max(first, 1)
         self.filled = first
-        self._first, self._share = first, first_share
+        self._first, self._share, self._equal_start = first, first_share, equal_start
         self._last: int | None = None  # slot of the newest sample; none before the first
 
     def add(self, learning_rate: float) -> int:
@@ -32,7 +41,9 @@ class SampleWeights:
         weights = self.weights
         kept = self._first if self._share > 0 else 0
         slot = kept + int(weights[kept:].numpy().argmin())  # numpy promises the first of equals
-        if self._last is None:
+        if self._last is None and self._equal_start:
+            weights[slot] = weights[0]
+        elif self._last is None:
             weights /= 1 - learning_rate
             weights[slot] = learning_rate
         else:

@@ -39,7 +39,7 @@ class State:
     scale: float
 
     @classmethod
-    def begin(cls, box: Numbers, area: float, size: int) -> State:
+    def begin(cls, box: Numbers, area: float, size: float) -> State:
         """Of a given box (x, y, w, h), with samples whose side is `area` times the target's sqrt(w h)."""
         x, y, w, h = box
         return cls((y + (h - 1) / 2, x + (w - 1) / 2), (h, w), area * math.sqrt(w * h) / size)

@@ -1,8 +1,8 @@
-"""Steepest descent with an exact step: the filters of DiMP (Bhat et al., ICCV 2019, section 3.3) and PrDiMP.
+"""Steepest descent with an exact step: the filters of DiMP (Bhat et al., ICCV 2019, section 3.3), PrDiMP and LWL.
 
 An objective is a function of the scores of n samples, plus a regularisation of the filter. Of it the descent asks for
 the gradient by the scores, and for the second derivative along a change of the scores, which makes the step exact where
-the objective is quadratic. A filter is a kernel (taps x C) as `online.correlation` has it.
+the objective is quadratic.
 """
 
 from __future__ import annotations
@@ -79,6 +79,27 @@ class LeastSquares(Objective):
 
 
 @dataclass(frozen=True, eq=False)
+class WeightedSquares(Objective):
+    """sum r^2 with r = w (q - y) (LWL). The derivative's factor 2 is left out, here as in the regularisation.
+
+    Attributes:
+        labels: y, of the scores' shape.
+        weights: w, likewise, with the sample's own; they may be negative.
+    """
+
+    labels: Tensor
+    weights: Tensor
+
+    def linearize(self, scores: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """See `Objective.linearize`."""
+        return self.weights * (self.weights * (scores - self.labels)), lambda c: (self.weights * c).square().sum()
+
+    def data_loss(self, scores: Tensor) -> Tensor:
+        """See `Objective.data_loss`."""
+        return (self.weights * (scores - self.labels)).square().sum()
+
+
+@dataclass(frozen=True, eq=False)
 class CrossEntropy(Objective):
     """Between label densities and the softmax of the scores (PrDiMP, section 4.2).
 
@@ -108,22 +129,49 @@ class CrossEntropy(Objective):
 
 
 def steepest_descent(kernel: Tensor, samples: Samples, objective: Objective, iterations: int) -> Tensor:
+    """A filter of one map after so many steps, from this one; differentiable.
+
+    Args:
+        kernel: taps x C, as `online.correlation` has it.
+        samples: n of C channels.
+        objective: of their scores, n x h+1 x w+1.
+        iterations: exactly so many are done.
+    """
+    side = round(kernel.shape[0] ** 0.5)
+
+    def respond(kernel: Tensor) -> Tensor:
+        return correlate(kernel, samples, whole=True)
+
+    def transpose(by_scores: Tensor) -> Tensor:
+        return correlate_transpose(by_scores, samples, side)
+
+    return descend(kernel, objective, iterations, respond=respond, transpose=transpose)
+
+
+def descend(
+    kernel: Tensor,
+    objective: Objective,
+    iterations: int,
+    *,
+    respond: Callable[[Tensor], Tensor],
+    transpose: Callable[[Tensor], Tensor],
+) -> Tensor:
     """A filter after so many steps, from this one; differentiable.
 
     Args:
-        kernel: taps x C.
-        samples: n of C channels.
-        objective: of their scores.
+        kernel: of any shape.
+        objective: of its scores.
         iterations: exactly so many are done.
+        respond: linear, from a filter to scores.
+        transpose: its adjoint.
     """
     if iterations == 0:
         return kernel
-    side = round(kernel.shape[0] ** 0.5)
-    scores = correlate(kernel, samples, whole=True)  # n x h+1 x w+1
+    scores = respond(kernel)
     for _ in range(iterations):
         by_scores, curvature = objective.linearize(scores)
-        gradient = correlate_transpose(by_scores, samples, side) + objective.regularization * kernel
-        change = correlate(gradient, samples, whole=True)
+        gradient = transpose(by_scores) + objective.regularization * kernel
+        change = respond(gradient)
         square = gradient.square().sum()
         damped = (objective.regularization + objective.damping) * square
         step = objective.step * square / (curvature(change) + damped).clamp(min=SMALLEST)

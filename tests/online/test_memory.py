@@ -34,3 +34,14 @@ def test_without_a_share_any_slot_may_go() -> None:
         assert memory.weights.sum() == pytest.approx(1)
         seen.add(smallest)
     assert seen == set(range(6))
+
+
+def test_a_second_sample_that_begins_as_the_first_ones() -> None:
+    memory = SampleWeights(4, 2, equal_start=True)
+    assert memory.add(0.2) == 2 and torch.allclose(memory.weights, torch.tensor([1, 1, 1, 0]) / 3)
+    assert memory.add(0.2) == 3 and memory.weights[3] / memory.weights[2] == pytest.approx(1.25)
+
+
+def test_slots_that_nothing_was_put_into_weigh_nothing() -> None:
+    memory = SampleWeights(3, 0)
+    assert memory.filled == 0 and not memory.weights.any()

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from d3s_vot.compute.timing import stage
 from d3s_vot.given import Frame, Given
 from d3s_vot.model import Model
+from d3s_vot.online.rivals import against_rivals
 from d3s_vot.trackers.dropseg import weights
 from d3s_vot.trackers.dropseg.config import DropSegConfig
 from d3s_vot.trackers.dropseg.network import DropSegNetwork
 from d3s_vot.trackers.dropseg.target import DropSegTarget
-from d3s_vot.trackers.dropseg.views import View, against_rivals, aggregate
+from d3s_vot.trackers.dropseg.views import View, aggregate
 from d3s_vot.trunks.vit import SIZES, Normalise
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import load_exactly

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from d3s_vot.given import Form, Frame, Given
 from d3s_vot.model import Target
+from d3s_vot.online.rivals import evidence
 from d3s_vot.prediction import MaskPatch, Prediction
 from d3s_vot.regions import Box, Mask, Polygon
 from d3s_vot.steps import Pass, Steps
@@ -51,16 +52,15 @@ class DropSegTarget(Target):
         self._measure_in(*frame.size_hw)
         probability = yield Pass(self.model.segment, (frame, self.view, self.memory, self.positions))  # H' x W'
         share = yield Pass(self.model.share, (probability, self.view, frame.size_hw))  # H x W
-        mask = share > 0.5
+        mask, confidence = evidence(share)
         visible = bool(mask.any())
-        confidence = float(share[mask].mean() if visible else share.max())
         shape: Box | Polygon = self._shape
         if visible:
             self._shape = Mask(mask).box
             shape = _rectangle(mask) if self._form is Form.POLYGON else self._shape
         patch = MaskPatch.of_image(share) if visible else None
         return Prediction(
-            shape, min(confidence, 1.0), visible, frame.size_hw, patch, as_mask=self._form is Form.MASK
+            shape, confidence, visible, frame.size_hw, patch, as_mask=self._form is Form.MASK
         )
 
     def _measure_in(self, height: int, width: int) -> None:

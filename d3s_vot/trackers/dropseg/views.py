@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -95,25 +93,3 @@ def aggregate(probabilities: Tensor) -> Tensor:
     every = torch.cat([background, probabilities]).clamp(SMALLEST, LARGEST)
     odds = every / (1 - every)
     return odds / odds.sum(dim=0, keepdim=True)
-
-
-def against_rivals(maps: Tensor) -> NDArray[np.float32]:
-    """Of aggregated maps, each object's share beside its strongest rival, another object or the background.
-
-    A pixel is above 1/2 for the object that the largest map is of, the earlier one of equals, and for no other.
-
-    Args:
-        maps: K + 1 x H x W, background first.
-
-    Returns:
-        K x H x W, 0..1.
-    """
-    best, first = maps.max(dim=0)  # H x W
-    second = maps.scatter(0, first[None], -1.0).amax(dim=0)
-    found = []
-    for number in range(1, len(maps)):
-        own, wins = maps[number], first == number
-        share = own / (own + torch.where(wins, second, best)).clamp(min=SMALLEST)
-        half = torch.nextafter(torch.tensor(0.5), torch.tensor(1.0)).item()
-        found.append(torch.where(wins, share.clamp(min=half), share.clamp(max=0.5)))
-    return torch.stack(found).float().cpu().numpy()

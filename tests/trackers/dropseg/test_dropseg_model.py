@@ -11,10 +11,11 @@ from dropseg_golden import TINY, random_checkpoint, random_network
 from d3s_vot import Box, InputError, Mask, Polygon, load_tracker, track_together
 from d3s_vot.cli import main
 from d3s_vot.errors import CheckpointError
+from d3s_vot.online.rivals import against_rivals
 from d3s_vot.trackers.dropseg.config import DropSegConfig
 from d3s_vot.trackers.dropseg.convert import UNUSED, convert_published
 from d3s_vot.trackers.dropseg.model import DropSegModel
-from d3s_vot.trackers.dropseg.views import View, against_rivals, aggregate
+from d3s_vot.trackers.dropseg.views import View, aggregate
 from d3s_vot.trackers.dropseg.weights import shapes
 from d3s_vot.zoo import load_checkpoint, save_checkpoint
 
