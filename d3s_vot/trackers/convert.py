@@ -52,6 +52,8 @@ def _whose(content: object) -> str:
         return "siamfcpp"
     if _has_in_net(content, "dimp_classifier.") or _has_in_net(content, "predictor.predictor."):
         return "kys"  # which has ATOM's names too
+    if _has_in_net(content, "target_model.filter_optimizer."):
+        return "lwl"
     if _has_in_net(content, "classifier.filter_optimizer."):
         return "dimp"
     if _has_in_net(content, "bb_regressor."):

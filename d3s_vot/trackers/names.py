@@ -13,7 +13,7 @@ from d3s_vot.trackers.published import Published
 if TYPE_CHECKING:
     from d3s_vot.model import Model  # which needs torch, and lists of names do not
 
-NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP", "ATOM", "KYS")
+NAMES = ("D3S", "SiamFCpp", "OSTrack", "ECO", "DropSeg", "DiMP", "ATOM", "KYS", "LWL")
 
 
 def family(tracker: str) -> type[Model]:
@@ -58,6 +58,10 @@ def family(tracker: str) -> type[Model]:
             from d3s_vot.trackers.kys.model import KYSModel
 
             return KYSModel
+        case "LWL":
+            from d3s_vot.trackers.lwl.model import LWLModel
+
+            return LWLModel
     raise CheckpointError(f"there is no tracker {tracker[:40]!r}; update the package")
 
 
@@ -100,6 +104,10 @@ def published(tracker: str) -> tuple[Published, ...]:
             from d3s_vot.trackers.kys import published as kys
 
             return kys.PUBLISHED
+        case "LWL":
+            from d3s_vot.trackers.lwl import published as lwl
+
+            return lwl.PUBLISHED
     return ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dimp_models
 import dropseg_golden
 import kys_golden
+import lwl_golden
 import ncc
 import ostrack_golden
 from eco_golden import quick_checkpoint
@@ -37,6 +38,8 @@ def checkpoint_of(name: str) -> Checkpoint:
             return dimp_models.random_atom()
         case "KYS":
             return kys_golden.random_checkpoint()
+        case "LWL":
+            return lwl_golden.random_checkpoint()
         case "NCC":
             return ncc.checkpoint()
     raise NotImplementedError(f"add a checkpoint of {name}")

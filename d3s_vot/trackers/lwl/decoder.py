@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTHS = {"layer4": 256, "layer3": 128, "layer2": 128, "layer1": 64}  # in the order in which they are gone through
+WIDTHS = {"layer4": 4, "layer3": 2, "layer2": 2, "layer1": 1}  # of the levels, as they are gone through; the last is 1
 TRUNK = {"layer4": 2048, "layer3": 1024, "layer2": 512, "layer1": 256}
 
 
@@ -91,19 +91,20 @@ class Decoder(nn.Module):
 
     Args:
         encoding: channels of it.
+        finest: channels of the finest level; published 64.
     """
 
-    def __init__(self, encoding: int) -> None:
+    def __init__(self, encoding: int, finest: int) -> None:
         super().__init__()
-        self.TSE = nn.ModuleDict({name: Merge(TRUNK[name], width, encoding) for name, width in WIDTHS.items()})
-        self.RRB1, self.RRB2 = (nn.ModuleDict({k: Refine(width) for k, width in WIDTHS.items()}) for _ in range(2))
-        self.CAB = nn.ModuleDict({name: Attend(width) for name, width in WIDTHS.items()})
-        names = list(WIDTHS)
+        widths = {name: finest * times for name, times in WIDTHS.items()}
+        self.TSE = nn.ModuleDict({name: Merge(TRUNK[name], width, encoding) for name, width in widths.items()})
+        self.RRB1, self.RRB2 = (nn.ModuleDict({k: Refine(width) for k, width in widths.items()}) for _ in range(2))
+        self.CAB = nn.ModuleDict({name: Attend(width) for name, width in widths.items()})
         self.proj = nn.ModuleDict({
-            name: nn.Sequential(nn.Conv2d(WIDTHS[before], WIDTHS[name], 1), nn.ReLU())
-            for before, name in pairwise(names)
+            name: nn.Sequential(nn.Conv2d(widths[before], widths[name], 1), nn.ReLU())
+            for before, name in pairwise(widths)
         })  # fmt: skip
-        self.project = Project(WIDTHS["layer1"])
+        self.project = Project(widths["layer1"])
 
     def levels(self, encoding: Tensor, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """What comes out of each level, the coarsest first: B x width x h x w."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
-SMALLEST = 1e-8  # of the curvature that the gradient's square is divided by
+from d3s_vot.online import steepest
 
 
 def respond(filters: Tensor, features: Tensor) -> Tensor:
@@ -20,36 +20,36 @@ def respond(filters: Tensor, features: Tensor) -> Tensor:
     return F.conv2d(features, filters, padding=filters.shape[-1] // 2)
 
 
-def loss(filters: Tensor, features: Tensor, labels: Tensor, weights: Tensor, regularization: Tensor) -> Tensor:
-    """Of a filter, a scalar; arguments as for `descend`."""
-    data = (weights * (respond(filters, features) - labels)).square().sum()
-    return data + (regularization * filters).square().sum()
+def objective(labels: Tensor, weights: Tensor, regularization: Tensor) -> steepest.WeightedSquares:
+    """What a filter is taught.
+
+    Args:
+        labels: y, N x 16 x h x w.
+        weights: s v, N x 16 x h x w.
+        regularization: lambda, a number.
+    """
+    return steepest.WeightedSquares(
+        regularization.square().squeeze(), step=torch.ones_like(regularization).squeeze(), damping=0.0,
+        labels=labels, weights=weights,
+    )  # fmt: skip
 
 
-def descend(
-    filters: Tensor, features: Tensor, labels: Tensor, weights: Tensor, regularization: Tensor, steps: int
-) -> Tensor:
-    """The filter after so many steps.
+def descend(filters: Tensor, features: Tensor, taught: steepest.WeightedSquares, steps: int) -> Tensor:
+    """The filter after so many steps; differentiable.
 
     Args:
         filters: 16 x C x 3 x 3, to begin with.
         features: x, N x C x h x w.
-        labels: y, N x 16 x h x w.
-        weights: s v, N x 16 x h x w.
-        regularization: lambda, a number.
+        taught: of `objective`.
         steps: exactly so many are done.
     """
-    missed = weights * (respond(filters, features) - labels)  # N x 16 x h x w
-    padding = filters.shape[-1] // 2
-    for _ in range(steps):
-        gradient = conv2d_weight(features, list(filters.shape), weights * missed, padding=padding)
-        gradient = gradient + regularization.square() * filters
-        change = weights * respond(gradient, features)
-        square = gradient.square().sum()
-        curvature = change.square().sum() + regularization.square().squeeze() * square
-        step = square / curvature.clamp(min=SMALLEST)
-        filters, missed = filters - step * gradient, missed - step * change
-    return filters
+
+    def transpose(by_scores: Tensor) -> Tensor:
+        return conv2d_weight(features, list(filters.shape), by_scores, padding=filters.shape[-1] // 2)
+
+    return steepest.descend(
+        filters, taught, steps, respond=lambda one: respond(one, features), transpose=transpose
+    )
 
 
 def zero_filter(channels: int, encoding: int, side: int, device: torch.device) -> Tensor:

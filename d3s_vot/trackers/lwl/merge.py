@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from d3s_vot.trackers.lwl.samples import Pair
+from d3s_vot.online.state import Pair
 
 EDGE = 1e-7  # least and, from 1, largest probability of the background
 CERTAIN = 100.0  # logit of an object that begins in this frame

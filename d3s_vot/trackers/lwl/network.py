@@ -11,20 +11,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from d3s_vot.trackers.lwl.decoder import Decoder
+from d3s_vot.trackers.lwl.config import LWLConfig
+from d3s_vot.trackers.lwl.decoder import TRUNK, Decoder
 
 MEAN_BGR = (102.9801, 115.9465, 122.7717)  # on the scale 0..255; there is no division
-STRIDE = 16  # pixels of the sample per location of the target features
 ENCODING = 16  # channels of a mask's encoding
-TARGET_CHANNELS = 512
 FILTER_SIDE = 3
 
 
-def create_trunk() -> nn.Module:
-    """ResNet-50 as Mask R-CNN has it: the stride of a stage is that of its first 1x1 convolution."""
+def create_trunk(width: int) -> nn.Module:
+    """ResNet-50 as Mask R-CNN has it: the stride of a stage is that of its first 1x1 convolution.
+
+    Args:
+        width: channels of the first stage's 3x3 convolutions, published 64; what the stages give is as wide as ever.
+    """
     from torchvision.models import resnet50  # seconds to import, which other trackers do not need
 
-    network = resnet50(weights=None)
+    network = resnet50(weights=None, width_per_group=width)
     network.fc = nn.Identity()
     for block in (network.layer2[0], network.layer3[0], network.layer4[0]):
         block.conv1.stride, block.conv2.stride = (2, 2), (1, 1)
@@ -66,9 +69,9 @@ class LabelEncoder(nn.Module):
 class BoxEncoder(nn.Module):
     """Target features (B x 512 x h x w) and a box's filled rectangle (B x 1 x H x W) to an encoding, B x 16 x h x w."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.res = nn.Sequential(ResidualBlock(TARGET_CHANNELS + 1, 64, 1), ResidualBlock(64, 64, 1))
+        self.res = nn.Sequential(ResidualBlock(channels + 1, 64, 1), ResidualBlock(64, 64, 1))
         self.label_pred = nn.Sequential(nn.Conv2d(64, ENCODING, 3, padding=1), nn.ReLU())
 
     def forward(self, features: Tensor, filled: Tensor) -> Tensor:
@@ -79,9 +82,9 @@ class BoxEncoder(nn.Module):
 class TargetModel(nn.Module):
     """The features that the filter sees, and the regularisation that its learning was trained with."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.feature_extractor = nn.Sequential(nn.Conv2d(1024, TARGET_CHANNELS, 3, padding=1, bias=False))
+        self.feature_extractor = nn.Sequential(nn.Conv2d(TRUNK["layer3"], channels, 3, padding=1, bias=False))
         regularization = nn.Parameter(torch.full((1,), 0.01, dtype=torch.float32, device="cpu"))
         residuals = nn.ParameterDict({"filter_reg": regularization})  # of one number, under its published name
         self.filter_optimizer = nn.ModuleDict({"residual_module": residuals})
@@ -91,31 +94,36 @@ class TargetModel(nn.Module):
         """Of the filter, a number."""
         return self.get_parameter("filter_optimizer.residual_module.filter_reg")
 
-    def forward(self, layer3: Tensor) -> Tensor:
-        """B x 1024 x h x w -> B x 512 x h x w, each item of a norm that its size alone gives."""
-        x = self.feature_extractor(layer3)
-        gain = math.sqrt(1 / (TARGET_CHANNELS * FILTER_SIDE**2))
+    @staticmethod
+    def normalise(x: Tensor) -> Tensor:
+        """Bring each item of B x 512 x h x w to a norm that its size alone gives; too much for half precision."""
+        x = x.float()
+        gain = math.sqrt(1 / (x.shape[1] * FILTER_SIDE**2))
         energy = x.square().sum(dim=(1, 2, 3), keepdim=True)
         return x * (gain * (x[0].numel() / (energy + 1e-5)).sqrt())
+
+    def forward(self, layer3: Tensor) -> Tensor:
+        """B x 1024 x h x w -> B x 512 x h x w."""
+        return self.normalise(self.feature_extractor(layer3))
 
 
 class LWLNetwork(nn.Module):
     """All parts.
 
     Args:
-        boxes: whether it can begin with a box; otherwise with a mask alone.
+        config: widths, and whether it can begin with a box.
     """
 
     mean: Tensor
 
-    def __init__(self, *, boxes: bool) -> None:
+    def __init__(self, config: LWLConfig) -> None:
         super().__init__()
-        self.feature_extractor = create_trunk()
-        self.target_model = TargetModel()
+        self.feature_extractor = create_trunk(config.trunk_width)
+        self.target_model = TargetModel(config.target_channels)
         self.label_encoder = LabelEncoder()
-        self.decoder = Decoder(ENCODING)
-        if boxes:
-            self.box_label_encoder = BoxEncoder()
+        self.decoder = Decoder(ENCODING, config.decoder_width)
+        if config.box_start:
+            self.box_label_encoder = BoxEncoder(config.target_channels)
         numbers = torch.tensor(MEAN_BGR, dtype=torch.float32, device="cpu").view(1, 3, 1, 1)
         self.register_buffer("mean", numbers, persistent=False)
 

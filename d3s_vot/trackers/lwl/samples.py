@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from d3s_vot.trackers.lwl.network import FILTER_SIDE, STRIDE
+from d3s_vot.online.state import Pair
+from d3s_vot.trackers.lwl.config import UNIT
+from d3s_vot.trackers.lwl.network import FILTER_SIDE
 
-Pair = tuple[float, float]
 Size = tuple[int, int]  # (height, width)
 NOTHING = -100.0  # logit outside of the sample
 ROUNDING = 1e-3  # pixels that a window may lack to be as wide as the image, by rounding
@@ -105,7 +106,7 @@ def search_sample(image_hw: Size, position_yx: Pair, scale: float, size_hw: Size
 def centred(position_yx: Pair, scale: float, size_hw: Size) -> Pair:
     """The middle of the sample of a target: half a location away where the filter's response is of odd size."""
     y, x = (
-        at + scale * STRIDE / 2 * ((side // STRIDE + FILTER_SIDE) % 2)
+        at + scale * UNIT / 2 * ((side // UNIT + FILTER_SIDE) % 2)
         for at, side in zip(position_yx, size_hw, strict=True)
     )
     return y, x

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
-
 import numpy as np
 import pytest
 import torch
+from lwl_golden import tamed_network
+from ostrack_golden import relative
 
-from d3s_vot.trackers.lwl.learner import descend, loss, respond, zero_filter
+from d3s_vot.trackers.lwl.config import LWLConfig
+from d3s_vot.trackers.lwl.learner import descend, objective, respond, zero_filter
 from d3s_vot.trackers.lwl.network import LWLNetwork
-
-
-def relative(a, b):
-    return float(np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(b))
-
-
-def tamed(shared) -> LWLNetwork:
-    """The network with the golden file's weights."""
-    network = LWLNetwork(boxes=True)
-    fill = runpy.run_path(str(shared / "golden" / "fill.py"))["fill"]
-    state = fill({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
-    state["feature_extractor.conv1.weight"] /= 64
-    for name in state:
-        if name.startswith("feature_extractor.layer") and name.endswith("bn3.weight"):
-            state[name] *= 0.25
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    return network.eval().requires_grad_(False)
 
 
 def soft_ellipse(cy, cx, ry, rx, shape=(240, 416)):
@@ -40,7 +24,7 @@ def rgb(image):
 
 def test_golden_network_and_learning(golden, shared):
     net = golden("lwl_net.npz")
-    network = tamed(shared)
+    network = tamed_network(shared)
     assert len(network.state_dict()) == 490
     picture = net["image"][:120, :208].repeat(2, axis=0).repeat(2, axis=1)
     levels = network.trunk(rgb(picture))
@@ -59,21 +43,21 @@ def test_golden_network_and_learning(golden, shared):
 
     regularization = torch.from_numpy(net["filter_reg"])
     f = zero_filter(512, 16, 3, x.device)
-    first = (x, labels[:1], weights[:1], regularization)
-    losses = [loss(f, *first)]
+    first = objective(labels[:1], weights[:1], regularization)
+    losses = [first.loss(f, respond(f, x))]
     for step in range(20):
-        f = descend(f, *first, steps=1)
-        losses.append(loss(f, *first))
+        f = descend(f, x, first, steps=1)
+        losses.append(first.loss(f, respond(f, x)))
         if step == 0:
             assert relative(f[:, ::32], net["filter_iter1"]) < 1e-3
     assert relative(f[:, ::32], net["filter_iter20"]) < 1e-3
     count = labels[:1].numel() + f.numel()
     assert relative(torch.stack(losses) / count, net["losses"]) < 1e-3
-    again = descend(zero_filter(512, 16, 3, x.device), *first, steps=20)
+    again = descend(zero_filter(512, 16, 3, x.device), x, first, steps=20)
     assert relative(again, f.numpy()) < 1e-4
     samples = torch.cat([x, 1.1 * x.roll((1, 2), (2, 3)), 0.9 * x.roll((-1, 1), (2, 3))])
     share = torch.tensor([0.5, 0.3, 0.2])[:, None, None, None]
-    f = descend(f, samples, labels, share * weights, regularization, steps=3)
+    f = descend(f, samples, objective(labels, share * weights, regularization), steps=3)
     assert relative(f[:, ::32], net["filter_update3"]) < 1e-3
 
     encoding = respond(f, x)
@@ -87,7 +71,7 @@ def test_golden_network_and_learning(golden, shared):
 
 def test_golden_box_start(golden, shared):
     net = golden("lwl_net.npz")
-    network, image = tamed(shared), net["image"]
+    network, image = tamed_network(shared), net["image"]
     levels = network.trunk(rgb(image))
     x, y, w, h = (int(value) for value in net["box"])
     filled = torch.zeros(1, 1, *image.shape[:2])
@@ -103,28 +87,52 @@ def problem():
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, 5, 6, generator=generator)
     y, v = (torch.randn(2, 4, 5, 6, generator=generator) for _ in range(2))
-    return torch.randn(4, 3, 3, 3, generator=generator), x, y, v, torch.tensor([0.3])
+    return torch.randn(4, 3, 3, 3, generator=generator), x, objective(y, v, torch.tensor([0.3]))
 
 
 def test_a_step_is_exact_along_the_slope(problem):
-    f, x, y, v, regularization = problem
+    f, x, taught = problem
+
+    def loss(one):
+        return taught.loss(one, respond(one, x))
+
     with torch.enable_grad():
         wanted = f.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(loss(wanted, x, y, v, regularization), wanted)
-    moved = descend(f, x, y, v, regularization, steps=1)
+        (slope,) = torch.autograd.grad(loss(wanted), wanted)
+    moved = descend(f, x, taught, steps=1)
     step = (f - moved).flatten()
     assert float(step @ slope.flatten() / (step.norm() * slope.norm())) == pytest.approx(1, abs=1e-5)
-    here = float(loss(moved, x, y, v, regularization))
-    assert here < float(loss(f, x, y, v, regularization))
+    here = float(loss(moved))
+    assert here < float(loss(f))
     for factor in (0.9, 1.1):
-        assert here < float(loss(f - factor * (f - moved), x, y, v, regularization))
+        assert here < float(loss(f - factor * (f - moved)))
 
 
 def test_no_step_changes_nothing(problem):
     assert torch.equal(descend(*problem, steps=0), problem[0])
 
 
+def test_the_descent_can_be_learnt_through(problem):
+    f, x, taught = problem
+    with torch.enable_grad():
+        v = taught.weights.clone().requires_grad_()
+
+        def end(weights):
+            found = descend(f.double(), x.double(), objective(taught.labels.double(), weights, torch.tensor([0.3])), 2)
+            return found.square().sum()
+
+        (slope,) = torch.autograd.grad(end(v.double()), v)
+        place, change = (1, 2, 3, 4), 1e-4
+        moved = v.detach().double().clone()
+        moved[place] += change
+        back = v.detach().double().clone()
+        back[place] -= change
+        assert float(slope[place]) == pytest.approx(float(end(moved) - end(back)) / (2 * change), rel=1e-3, abs=1e-6)
+
+
 def test_a_network_for_masks_alone_has_no_box_encoder():
     with torch.device("meta"):
-        with_boxes, without = (dict(LWLNetwork(boxes=boxes).named_parameters()) for boxes in (True, False))
+        with_boxes, without = (
+            dict(LWLNetwork(LWLConfig(box_start=boxes)).named_parameters()) for boxes in (1, 0)
+        )
     assert {k.partition(".")[0] for k in with_boxes.keys() - without.keys()} == {"box_label_encoder"}
