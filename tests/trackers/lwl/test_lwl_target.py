@@ -54,6 +54,7 @@ def follow(trace, trackers, images, *, pixels, overlap):
     """Every frame of a trace: the windows within so many pixels, the masks as alike as this."""
     bits = trace.get("segmentation_bits")
     for number, image in enumerate(images):
+        assert image.shape[:2] == tuple(trace["image_size"])
         answers = track_together(trackers, image)
         for k, (tracker, answer) in enumerate(zip(trackers, answers, strict=True), start=1):
             target = tracker.target
