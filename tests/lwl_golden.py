@@ -21,8 +21,8 @@ from d3s_vot.weights.checkpoint import Checkpoint
 BOTH = LWLConfig(box_start=1)
 # The smallest with all parts of the published one.
 TINY = {
-    "trunk_width": 4, "target_channels": 8, "decoder_width": 4, "box_start": 1, "sample_height": 64, "sample_width": 96,
-    "first_steps": 3, "memory_size": 4,
+    "trunk_depth": 14, "trunk_width": 4, "target_channels": 8, "decoder_width": 4, "box_start": 1, "sample_height": 64,
+    "sample_width": 96, "first_steps": 3, "memory_size": 4,
 }  # fmt: skip
 
 

@@ -206,6 +206,12 @@ SCHEDULES: dict[str, TrainConfig] = {
     # would cut.
     "atom": _regressor("ATOM", max_gap=50),
     "atom-density": _regressor("ATOM-prob-ml", max_gap=200),
+    # LWL: the filter's learner, label encoder and decoder, on a trunk of Mask R-CNN's, which stays as it is.
+    "lwl": TrainConfig(
+        trunk="resnet50_caffe", iterations=5_000, epoch=500, batch=8, optimizer="adamw", learning_rate=1e-3,
+        warmup=200, decay="cosine", weight_decay=1e-4, clip=1.0, ema=0.99,
+        pairs=dataclasses.replace(PairConfig.mild(352), area_scale=5.0),
+    ),
     # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
     # template is the middle of its crop, where the target has to be.
     "siamfcpp": TrainConfig(

@@ -6,7 +6,7 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM")
+NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM", "LWL")
 UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
@@ -37,4 +37,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.regressor import BoxWorth
 
             return BoxWorth.create
+        case "LWL":
+            from train.tasks.lwl import FewShot
+
+            return FewShot.create
     raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")

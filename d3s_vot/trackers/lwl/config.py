@@ -9,6 +9,7 @@ from d3s_vot.errors import InputError
 from d3s_vot.given import Form
 
 UNIT = 16  # pixels of the sample per location of the target features
+BLOCKS = {14: (1, 1, 1, 1), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # of the trunk's stages, by its depth
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class LWLConfig(Constants):
         InputError: one is not a number of its type, or outside its range.
     """
 
+    trunk_depth: int = constant(50, 14, 101, of_weights=True)  # layers of the ResNet
     trunk_width: int = constant(64, 4, 256, of_weights=True)  # channels of the first stage's 3x3 convolutions
     target_channels: int = constant(512, 8, 2048, of_weights=True)  # of the features that the filter sees
     decoder_width: int = constant(64, 4, 256, of_weights=True)  # of its finest level; up to four times as wide before
@@ -62,6 +64,9 @@ class LWLConfig(Constants):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.trunk_depth not in BLOCKS:
+            known = ", ".join(map(str, BLOCKS))
+            raise InputError(f"the constant trunk_depth is {self.trunk_depth}; give one of {known}")
         for name in ("sample_height", "sample_width"):
             if getattr(self, name) % UNIT:
                 raise InputError(f"the constant {name} is {getattr(self, name)}; give a multiple of {UNIT}")

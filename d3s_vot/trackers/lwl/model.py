@@ -45,7 +45,9 @@ class LWLModel(Model):
 
     def __init__(self, network: LWLNetwork, config: LWLConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.architecture = "resnet50" if config.trunk_width == 64 else f"resnet50 of width {config.trunk_width}"
+        self.architecture = f"resnet{config.trunk_depth}"
+        if config.trunk_width != LWLConfig.trunk_width:
+            self.architecture += f" of width {config.trunk_width}"
         self._network = network.to(device).eval().requires_grad_(False)
         self._sight = Sight(self._network).eval()
         self.networks: dict[str, nn.Module] = {

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from d3s_vot.trackers.lwl.config import LWLConfig
+from d3s_vot.trackers.lwl.config import BLOCKS, LWLConfig
 from d3s_vot.trackers.lwl.decoder import TRUNK, Decoder
 
 MEAN_BGR = (102.9801, 115.9465, 122.7717)  # on the scale 0..255; there is no division
@@ -19,15 +19,16 @@ ENCODING = 16  # channels of a mask's encoding
 FILTER_SIDE = 3
 
 
-def create_trunk(width: int) -> nn.Module:
-    """ResNet-50 as Mask R-CNN has it: the stride of a stage is that of its first 1x1 convolution.
+def create_trunk(depth: int, width: int) -> nn.Module:
+    """A ResNet as Mask R-CNN has it: the stride of a stage is that of its first 1x1 convolution.
 
     Args:
+        depth: a key of `BLOCKS`, published 50.
         width: channels of the first stage's 3x3 convolutions, published 64; what the stages give is as wide as ever.
     """
-    from torchvision.models import resnet50  # seconds to import, which other trackers do not need
+    from torchvision.models import resnet  # seconds to import, which other trackers do not need
 
-    network = resnet50(weights=None, width_per_group=width)
+    network = resnet.ResNet(resnet.Bottleneck, list(BLOCKS[depth]), width_per_group=width)
     network.fc = nn.Identity()
     for block in (network.layer2[0], network.layer3[0], network.layer4[0]):
         block.conv1.stride, block.conv2.stride = (2, 2), (1, 1)
@@ -118,7 +119,7 @@ class LWLNetwork(nn.Module):
 
     def __init__(self, config: LWLConfig) -> None:
         super().__init__()
-        self.feature_extractor = create_trunk(config.trunk_width)
+        self.feature_extractor = create_trunk(config.trunk_depth, config.trunk_width)
         self.target_model = TargetModel(config.target_channels)
         self.label_encoder = LabelEncoder()
         self.decoder = Decoder(ENCODING, config.decoder_width)

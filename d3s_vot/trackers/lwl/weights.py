@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
-from d3s_vot.trackers.lwl.config import LWLConfig
+from d3s_vot.trackers.lwl.config import BLOCKS, LWLConfig
 from d3s_vot.trackers.lwl.network import LWLNetwork
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import check_shapes
@@ -17,6 +17,7 @@ from d3s_vot.weights.fitting import check_shapes
 TRACKER = "LWL"
 COUNTS = ".num_batches_tracked"  # of no use for inference
 BOX_ENCODER = "box_label_encoder."
+THIRD = "feature_extractor.layer3."  # the stage that says how deep the trunk is
 # What the sizes of the network are read from, and their dimensions.
 TRUNK, TARGET, DECODER = (
     "feature_extractor.layer1.0.conv2.weight", "target_model.feature_extractor.0.weight", "decoder.project.conv1.weight"
@@ -78,9 +79,15 @@ def read_architecture(state: Mapping[str, Tensor], what: str) -> LWLConfig:
             raise CheckpointError(f"{what} holds the weights of another network ({name} {problem}); check the path")
         widths.append(len(tensor))
     box_start = int(any(name.startswith(BOX_ENCODER) for name in state))
+    third = len({name.removeprefix(THIRD).partition(".")[0] for name in state if name.startswith(THIRD)})
+    depth = next((depth for depth, blocks in BLOCKS.items() if blocks[2] == third), 0)
     try:
         return LWLConfig(
-            trunk_width=widths[0], target_channels=widths[1], decoder_width=2 * widths[2], box_start=box_start
+            trunk_depth=depth,
+            trunk_width=widths[0],
+            target_channels=widths[1],
+            decoder_width=2 * widths[2],
+            box_start=box_start,
         )
     except InputError as error:
         raise CheckpointError(f"{what} holds the weights of another network ({error}); check the path") from error

@@ -62,7 +62,7 @@ def test_a_published_file_is_read_and_nothing_in_it_executed(tmp_path, name, box
     assert not source.with_suffix(".trap").exists()
     again = load_checkpoint(tmp_path / f"{name}.safetensors")
     assert again.tracker == "LWL" and again.provenance["source"] == "a.pth"
-    widths = {"trunk_width": 4, "target_channels": 8, "decoder_width": 4}
+    widths = {"trunk_depth": 14, "trunk_width": 4, "target_channels": 8, "decoder_width": 4}
     assert LWLModel.constants(again) == LWLConfig(**widths, box_start=box_start)
     kept = {k: v for k, v in random_net(box_start).items() if not k.endswith("num_batches_tracked")}
     assert again.tensors.keys() == kept.keys() and all(torch.equal(again.tensors[k], v) for k, v in kept.items())

@@ -223,7 +223,7 @@ def test_features_for_the_filter_are_of_their_norm_where_networks_are_compiled()
 
 
 @pytest.mark.parametrize(
-    ("constant", "value"), [("sample_height", 200), ("memory_size", 1), ("first_share", 1.0), ("trunk_width", "wide")]
+    ("constant", "value"), [("sample_height", 200), ("memory_size", 1), ("first_share", 1.0), ("trunk_depth", 18)]
 )
 def test_constants_that_make_no_sense_are_refused(constant, value):
     with pytest.raises(InputError, match=constant):
