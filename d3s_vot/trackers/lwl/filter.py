@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from d3s_vot.compute.timing import stage
@@ -39,8 +40,14 @@ class EncodingFilter:
         self._samples = SampleWeights(
             learning.memory_size, 1, learning.first_share, equal_start=learning.equal_start
         )
-        # Room for all: of what was never written to, a CPU's memory has no page.
-        self._memory = Example(*(part.new_empty(learning.memory_size, *part.shape) for part in first))
+        # Room for all: of what was never written to, a CPU's memory has no page. Channels last is fast to learn from.
+        self._memory = Example(*(
+            torch.empty(
+                learning.memory_size, *part.shape, dtype=part.dtype, device=part.device,
+                memory_format=torch.channels_last,
+            )
+            for part in first
+        ))  # fmt: skip
         self._write(0, first)
         self.filter = zero_filter(len(first.features), ENCODING, FILTER_SIDE, first.features.device)
         self.update(learning.first_steps)

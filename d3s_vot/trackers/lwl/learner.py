@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.grad import conv2d_weight
 
 from d3s_vot.online import steepest
 
@@ -34,6 +33,17 @@ def objective(labels: Tensor, weights: Tensor, regularization: Tensor) -> steepe
     )  # fmt: skip
 
 
+def respond_transpose(maps: Tensor, features: Tensor, side: int) -> Tensor:
+    """The adjoint of `respond` in the filter: encodings (N x 16 x h x w) to a filter, 16 x C x side x side.
+
+    Of features in channels-last order a matrix product takes half the time of torch's own on a CPU.
+    """
+    windows = F.unfold(maps, side, padding=side // 2)  # N x 16 side² x h w
+    places = features.permute(0, 2, 3, 1).flatten(0, 2)  # N h w x C
+    taps = windows.transpose(0, 1).flatten(1) @ places  # 16 side² x C
+    return taps.view(maps.shape[1], side, side, -1).flip(1, 2).permute(0, 3, 1, 2)
+
+
 def descend(filters: Tensor, features: Tensor, taught: steepest.WeightedSquares, steps: int) -> Tensor:
     """The filter after so many steps; differentiable.
 
@@ -45,7 +55,7 @@ def descend(filters: Tensor, features: Tensor, taught: steepest.WeightedSquares,
     """
 
     def transpose(by_scores: Tensor) -> Tensor:
-        return conv2d_weight(features, list(filters.shape), by_scores, padding=filters.shape[-1] // 2)
+        return respond_transpose(by_scores, features, filters.shape[-1])
 
     return steepest.descend(
         filters, taught, steps, respond=lambda one: respond(one, features), transpose=transpose
