@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from train.data.index import index
@@ -49,6 +50,16 @@ def draw_mask(boxes: dict[int, tuple[int, int, int, int]]) -> np.ndarray:
     for value, (x, y, w, h) in boxes.items():
         mask[y : y + h, x : x + w] = value
     return mask
+
+
+def write_resnet18(path: Path) -> Path:
+    """A file of random weights of a ResNet-18, for `--trunk-weights`."""
+    from torchvision.models import resnet18
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(resnet18(weights=None).state_dict(), path)
+    return path
 
 
 def write_image(path: Path, height: int = HEIGHT) -> None:

@@ -125,7 +125,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
     parser.add_argument("--tracker", choices=NAMES, default=DEFAULT,
-                        help="what is trained, by a schedule of its name: siamfcpp, dropmae, ostrack, atom, lwl; "
+                        help="what is trained, by a schedule of its name: siamfcpp, dropmae, ostrack, atom, dimp, lwl; "
                         f"default {DEFAULT}, by quick")  # fmt: skip
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",
                         help="the settings of the run that no option gives; default quick")  # fmt: skip

@@ -212,6 +212,13 @@ SCHEDULES: dict[str, TrainConfig] = {
         warmup=200, decay="cosine", weight_decay=1e-4, clip=1.0, ema=0.99,
         pairs=dataclasses.replace(PairConfig.mild(352), area_scale=5.0),
     ),
+    # DiMP: sets of 3 + 3 frames. How many, the batch, and where template crops lie, are ours.
+    "dimp": TrainConfig(
+        trunk="resnet18", tuned_stages=4, trunk_rate=0.2, iterations=100_000, batch=10, step_iterations=30_000,
+        clip=0.0, ema=0.0, rules="DiMP-18", pairs=dataclasses.replace(
+            _regressor("ATOM", max_gap=30).pairs, template_shift=1.0, template_scale=0.25
+        ),
+    ),
     # SiamFC++ on our light trunk: search crops of 303 pixels, 2 x 303 / 127 times the side of a square target. The
     # template is the middle of its crop, where the target has to be.
     "siamfcpp": TrainConfig(

@@ -8,12 +8,15 @@ import math
 import pytest
 import torch
 from dimp_models import random_atom
-from train_data import draw_stills, find
+from train_data import draw_stills, find, write_resnet18
 
 from d3s_vot import load_tracker
 from d3s_vot.errors import CheckpointError
+from d3s_vot.heads import iou
 from d3s_vot.regions import Box, box_iou
 from d3s_vot.trackers.atom.published import CONFIGURATIONS
+from d3s_vot.trackers.atom.weights import TRUNK
+from d3s_vot.zoo import load_checkpoint
 from train.config import SCHEDULES
 from train.loop import STATE, WEIGHTS, Trainer
 from train.tasks.names import task
@@ -43,6 +46,17 @@ def items(tmp_path_factory):
     return found
 
 
+@pytest.fixture(scope="module")
+def resnet18(tmp_path_factory):
+    return write_resnet18(tmp_path_factory.mktemp("trunk") / "resnet18.pth")
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Box regressors of few channels, for the time that they take."""
+    monkeypatch.setattr(iou, "WIDTH", 32)
+
+
 def drawn(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -54,8 +68,8 @@ def test_drawn_boxes_overlap_and_are_a_function_of_the_generator() -> None:
     own = (boxes == TRUTH[:, None]).all(dim=2)
     assert found.min() >= LEAST_OVERLAP and own.float().mean() < 0.05
     assert (found < 0.6).any() and (found > 0.9).any() and found.mean() < 0.8
-    for box, iou in zip(boxes[1, :5].tolist(), found[1, :5].tolist(), strict=True):
-        assert box_iou(Box(*box), Box(*TRUTH[1].tolist())) == pytest.approx(iou, abs=1e-5)
+    for box, overlap in zip(boxes[1, :5].tolist(), found[1, :5].tolist(), strict=True):
+        assert box_iou(Box(*box), Box(*TRUTH[1].tolist())) == pytest.approx(overlap, abs=1e-5)
 
 
 def test_the_overlap_is_learnt_as_twice_it_less_one() -> None:
@@ -84,11 +98,15 @@ def test_the_density_that_is_learnt_is_the_truths() -> None:
         assert (density_loss(of(other), offsets) > right + 0.1).all()
 
 
-def test_killed_and_resumed_is_bit_equal_and_ends_in_a_tracker(items, tmp_path, monkeypatch) -> None:
-    config, start = small("atom-density"), random_atom()
+def test_killed_and_resumed_is_bit_equal_and_ends_in_a_tracker(
+    items, resnet18, narrow, tmp_path, monkeypatch
+) -> None:
+    config = small("atom-density")
 
     def trainer(name: str) -> Trainer:
-        return Trainer(config, items, {"stills": 1.0}, tmp_path / name, CPU, start=start, make=task("ATOM"))
+        return Trainer(
+            config, items, {"stills": 1.0}, tmp_path / name, CPU, trunk_weights=resnet18, make=task("ATOM")
+        )  # fmt: skip
 
     trainer("whole").run()
     step = Trainer.step
@@ -112,14 +130,14 @@ def test_killed_and_resumed_is_bit_equal_and_ends_in_a_tracker(items, tmp_path, 
     tracker = load_tracker(tmp_path / "killed" / WEIGHTS, "cpu")
     published = CONFIGURATIONS["ATOM-prob-ml"].config
     assert tracker.config == dataclasses.replace(published, sample_size=64, search_area_scale=2.0)
-    learnt = tracker.model.regressor.state_dict()["iou_predictor.weight"]
-    assert not torch.equal(learnt, start.tensors["bb_regressor.iou_predictor.weight"])
+    trunk = torch.load(resnet18, weights_only=True)["layer3.1.conv2.weight"]
+    assert torch.equal(load_checkpoint(tmp_path / "killed" / WEIGHTS).tensors[TRUNK + "layer3.1.conv2.weight"], trunk)
 
 
 @pytest.mark.parametrize("schedule", ["atom", "atom-density"])
-def test_a_few_steps_lower_the_loss_of_a_rendered_batch(items, tmp_path, schedule) -> None:
+def test_a_few_steps_lower_the_loss_of_a_rendered_batch(items, resnet18, narrow, tmp_path, schedule) -> None:
     config = small(schedule)
-    made = Trainer(config, items, {"stills": 1.0}, tmp_path, CPU, start=random_atom(), make=task("ATOM"))
+    made = Trainer(config, items, {"stills": 1.0}, tmp_path, CPU, trunk_weights=resnet18, make=task("ATOM"))
     batch = made.feed.place(next(made.feed.batches(made.data, [range(2)])))
     learner = made.task.train()
     trunk = [each.clone() for each in learner.trunk.parameters()]
@@ -139,7 +157,10 @@ def test_a_few_steps_lower_the_loss_of_a_rendered_batch(items, tmp_path, schedul
 
 
 def test_a_pair_without_its_target_teaches_nothing() -> None:
-    learner = BoxWorth.create(small("atom"), CPU, None, 1, random_atom())
+    start = random_atom()
+    learner = BoxWorth.create(small("atom"), CPU, None, 1, start)
+    begun = learner.checkpoint({}, "ATOM").tensors
+    assert begun.keys() == start.tensors.keys() and all(torch.equal(v, begun[k]) for k, v in start.tensors.items())
     shown = torch.zeros(2, 1, 64, 64)
     shown[:, :, 20:40, 16:50] = 1
     gone = shown.clone()

@@ -70,6 +70,7 @@ def draw_pair(
     *,
     must_paste: bool,
     collection: str,
+    flip: bool | None = None,
 ) -> Pair | None:
     """One pair, or None where the drawn target has no pixels.
 
@@ -82,6 +83,7 @@ def draw_pair(
         other: draws another object.
         must_paste: the object stands on a blank ground and goes onto another picture in both crops.
         collection: name that validation reports by.
+        flip: whether both crops are mirrored; None: by chance.
     """
     if search is template and rng.random() < c.region:
         template = search = Subject(template.image, _random_region(rng, template.mask.shape), template.ignore)
@@ -89,7 +91,8 @@ def draw_pair(
         template = search = Subject(template.image, _random_part(rng, template.mask), template.ignore)
     if not (template.mask.any() and search.mask.any()):
         return None
-    flip, still = rng.random() < 0.5, search is template
+    drawn, still = rng.random() < 0.5, search is template  # drawn in any case: what follows is the same
+    flip = drawn if flip is None else flip
     first = View.around(
         rng, c, template.mask, draw_motion(rng, c, 0.4, flip, still), c.template_shift, c.template_scale
     )

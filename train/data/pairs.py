@@ -81,11 +81,28 @@ class PairDataset(Dataset[Pair]):
         """An object, the same one in this or another frame near it, and all objects of its collection."""
         items = self.collections[self.names[rng.choice(len(self.names), p=self.shares)]]
         item = items[rng.integers(len(items))]
-        near = [i for i in self.tracks[_track(item)] if abs(i.frame - item.frame) <= self.config.max_gap]
+        near = self.near(item)
         return item, near[rng.integers(len(near))], items
 
+    def near(self, item: Item) -> list[Item]:
+        """The same object in this frame and those near it."""
+        return [i for i in self.tracks[_track(item)] if abs(i.frame - item.frame) <= self.config.max_gap]
+
     def _draw(self, rng: np.random.Generator) -> Pair | None:
-        item, partner, items = self.draw_items(rng)
+        return self.draw_pair_of(rng, *self.draw_items(rng))
+
+    def draw_pair_of(
+        self, rng: np.random.Generator, item: Item, partner: Item, items: list[Item], flip: bool | None = None
+    ) -> Pair | None:
+        """A pair of two frames; None where the drawn target has no pixels.
+
+        Args:
+            rng: source of all chance.
+            item: in the template's frame.
+            partner: the same object in the search crop's.
+            items: all objects of its collection.
+            flip: whether both crops are mirrored; None: by chance.
+        """
         template = Subject(*read_object(item))
         search = template if partner is item else Subject(*read_object(partner))
 
@@ -101,7 +118,7 @@ class PairDataset(Dataset[Pair]):
 
         return draw_pair(
             rng, self.config, template, search, background, other,
-            must_paste=item.cutout, collection=item.collection,
+            must_paste=item.cutout, collection=item.collection, flip=flip,
         )  # fmt: skip
 
 

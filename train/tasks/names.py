@@ -6,7 +6,7 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM", "LWL")
+NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM", "DiMP", "LWL")
 UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
@@ -41,4 +41,8 @@ def task(tracker: str = DEFAULT) -> MakeTask:
             from train.tasks.lwl import FewShot
 
             return FewShot.create
+        case "DiMP":
+            from train.tasks.dimp import PredictedFilter
+
+            return PredictedFilter.create
     raise DataError(f"there is no training of {tracker[:40]!r}; choose {' or '.join(NAMES)}")

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from d3s_vot.errors import CheckpointError
 from d3s_vot.heads.iou import BoxFeatures, Modulation
-from d3s_vot.heads.refinement import refine
 from d3s_vot.trackers.atom.config import ATOMConfig
 from d3s_vot.trackers.atom.published import CONFIGURATIONS
 from d3s_vot.trackers.atom.weights import REGRESSOR, TRACKER, TRUNK, TRUNK_NAME, create, create_regressor
@@ -26,10 +25,9 @@ from train.config import TrainConfig
 from train.data.feed import Batch
 from train.parallel import synchronize_batch_norm
 from train.tasks.base import Task
-from train.tasks.boxes import box_masks, mask_boxes
-from train.tasks.regressor_losses import density_loss, overlap_loss, overlapping_boxes, scattered_boxes
+from train.tasks.climbing import boxes_around, climbed_masks, regressor_loss
 
-OVERLAPPING, SCATTERED = 16, 128  # boxes for a picture, of the overlap and of the density; published
+OVERLAPPING = 16  # boxes for a picture that tell their overlap; published
 
 
 class BoxWorth(Task):
@@ -100,8 +98,9 @@ class BoxWorth(Task):
             template, search = (self.trunk(batch[name]) for name in ("template", "search"))
         with torch.autocast(batch["search"].device.type, enabled=False):  # a box's edges are finer than bfloat16
             fine, coarse = template[8].float(), template[16].float()
-            modulation = self.regressor.modulation(fine, coarse, _boxes(batch["template_mask"])[0])
-            return self.regressor.features(search[8].float(), search[16].float()), modulation, _boxes(batch["mask"])[0]
+            modulation = self.regressor.modulation(fine, coarse, boxes_around(batch["template_mask"])[0])
+            features = self.regressor.features(search[8].float(), search[16].float())
+        return features, modulation, boxes_around(batch["mask"])[0]
 
     def loss(self, batch: Batch) -> Tensor:
         """Of the values of drawn boxes: B. A pair whose target does not show teaches nothing.
@@ -112,45 +111,21 @@ class BoxWorth(Task):
         generator = torch.Generator().manual_seed((2**32 * self.seed + int(self.steps)) % 2**63)
         self.steps += 1
         with torch.autocast(truth.device.type, enabled=False):
-            if self.rules.refinement_relative:
-                boxes, offsets = scattered_boxes(truth, SCATTERED, generator)
-                losses = density_loss(self.regressor(features, modulation, boxes), offsets)
-            else:
-                boxes = overlapping_boxes(truth, OVERLAPPING, generator)
-                losses = overlap_loss(self.regressor(features, modulation, boxes), boxes, truth)
+            losses = regressor_loss(
+                self.regressor, features, modulation, truth, generator,
+                overlapping=OVERLAPPING, density=bool(self.rules.refinement_relative),
+            )  # fmt: skip
         shown = batch["weight"].flatten(1).any(dim=1)
         for name in ("template_mask", "mask"):
-            shown = shown & _boxes(batch[name])[1]
+            shown = shown & boxes_around(batch[name])[1]
         return torch.where(shown, losses, 0.0)
 
     def masks(self, batch: Batch) -> Tensor:
         """Boxes that climbed from the target's middle with the template's size, as masks: B x S x S bool."""
         features, modulation, truth = self.look(batch)
-        before, size = _boxes(batch["template_mask"])[0], batch["search"].shape[-1]
-        found = []
-        for i, (own, given) in enumerate(zip(truth, before, strict=True)):
-            start = torch.cat([own[:2] + (own[2:] - given[2:]) / 2, given[2:]])  # x, y, w, h
-            generator = torch.Generator().manual_seed(i)
-            draws = (torch.rand(self.rules.refinement_boxes - 1, 4, generator=generator) - 0.5).numpy()
-            maps, vectors = ([each[i : i + 1] for each in part] for part in (features, modulation))
-            value = self._value(BoxFeatures(*maps), Modulation(*vectors))
-            x, y, w, h = start.tolist()
-            best = refine(value, (x, y, w, h), draws, self.rules, size=size, device=truth.device)
-            found.append(start.cpu() if best is None else torch.tensor(best, dtype=torch.float32))
-        boxes = torch.stack(found).to(truth)
-        return box_masks(torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - 1], dim=1).round(), size)
-
-    def _value(self, features: BoxFeatures, modulation: Modulation) -> Any:
-        """Values of boxes and their derivatives by the edges, as `refine` asks for them, of one picture."""
-
-        def value(boxes: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad(), torch.autocast(boxes.device.type, enabled=False):
-                at = boxes.detach().float().requires_grad_()
-                values = self.regressor(features, modulation, at[None])[0]
-                (by_box,) = torch.autograd.grad(values.sum(), at)  # by x, y, w, h
-            return values.detach().to(boxes), torch.cat([by_box[:, :2] - by_box[:, 2:], by_box[:, 2:]], dim=1).to(boxes)
-
-        return value
+        before, size = boxes_around(batch["template_mask"])[0], batch["search"].shape[-1]
+        starts = torch.cat([truth[:, :2] + (truth[:, 2:] - before[:, 2:]) / 2, before[:, 2:]], dim=1)  # x, y, w, h
+        return climbed_masks(self.regressor, features, modulation, starts, self.rules, size)
 
     def trunk_state(self) -> dict[str, Tensor]:
         """See `Task.trunk_state`."""
@@ -169,9 +144,3 @@ class BoxWorth(Task):
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
-
-
-def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """x, y, w, h around masks (B x 1 x S x S), pixels: B x 4; and whether there is anything in each: B."""
-    ends, shown = mask_boxes(masks[:, 0] > 0.5)
-    return torch.cat([ends[:, :2], ends[:, 2:] - ends[:, :2] + 1], dim=1), shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,18 +11,21 @@ from d3s_vot.trunks.create import create_trunk, imagenet_tensors
 from d3s_vot.trunks.trunk import PACKAGED, Trunk
 
 
-def create_trainable_trunk(name: str, stages: int = 4, weights: Path | None = None) -> Trunk:
+def create_trainable_trunk(
+    name: str, stages: int = 4, weights: Path | None = None, state: Mapping[str, Tensor] | None = None
+) -> Trunk:
     """A trunk whose convolutions learn and whose batch norm is a constant: in evaluation mode, parameters frozen.
 
     Args:
         name: one of `CHANNELS`.
         stages: how many of the four learn; the first ones, edges and colours, stay as they are.
         weights: file of the ImageNet weights, for trunks that come from no package.
+        state: tensors to begin with instead, with the ImageNet network's names.
 
     Raises:
         CheckpointError: unknown name, or weights that are missing, unreadable or of another network.
     """
-    trunk = create_trunk(name, weights, frozen=False).eval()
+    trunk = create_trunk(name, weights, state, frozen=False).eval()
     trunk.stages[: len(trunk.stages) - stages].requires_grad_(False)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
