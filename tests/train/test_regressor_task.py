@@ -18,6 +18,7 @@ from d3s_vot.trackers.atom.published import CONFIGURATIONS
 from d3s_vot.trackers.atom.weights import TRUNK
 from d3s_vot.zoo import load_checkpoint
 from train.config import SCHEDULES
+from train.errors import DataError
 from train.loop import STATE, WEIGHTS, Trainer
 from train.tasks.names import task
 from train.tasks.regressor import BoxWorth
@@ -180,6 +181,8 @@ def test_what_cannot_be_trained_is_said(tmp_path) -> None:
     ):
         with pytest.raises(CheckpointError, match=message):
             BoxWorth.create(dataclasses.replace(config, **changes), CPU, file, 1, begin)
+    with pytest.raises(DataError, match="a single one"):
+        BoxWorth.create(config, CPU, None, 2, start)
 
 
 def test_the_schedules() -> None:

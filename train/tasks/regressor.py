@@ -23,6 +23,7 @@ from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import load_exactly
 from train.config import TrainConfig
 from train.data.feed import Batch
+from train.errors import DataError
 from train.parallel import synchronize_batch_norm
 from train.tasks.base import Task
 from train.tasks.climbing import boxes_around, climbed_masks, regressor_loss
@@ -64,7 +65,10 @@ class BoxWorth(Task):
         Raises:
             CheckpointError: there is no such trunk, the schedule is of another tracker, or the weights are missing,
                 damaged or of another network.
+            DataError: a process has a single pair, of which batch norm learns nothing.
         """
+        if config.batch // processes < 2:
+            raise DataError(f"a step of {config.batch} pairs leaves a process a single one; give it two (--batch)")
         if config.trunk != TRUNK_NAME:
             raise CheckpointError(f"ATOM has no trunk {config.trunk!r}; choose {TRUNK_NAME}")
         if config.rules not in CONFIGURATIONS:
