@@ -6,6 +6,7 @@ pixel. Times are text, seconds a frame, the first of the initialisation.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from d3s_vot.errors import D3SError, InputError
 from d3s_vot.files import write_whole
+
+BLANKS = re.compile(r"\s*,\s*|\s+")
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,13 @@ def format_times(seconds: NDArray[np.float64]) -> str:
     return "".join(f"{value:.8f}\n" for value in seconds.tolist())
 
 
-def parse_numbers(text: str, columns: int) -> NDArray[np.float64]:
+def parse_numbers(text: str, columns: int, blanks: bool = False) -> NDArray[np.float64]:
     """Lines of numbers parted by commas.
 
     Args:
         text: whole; the last line may end without a line end.
         columns: how many numbers a line has.
+        blanks: whether tabs and spaces part them too, as in files of others.
 
     Returns:
         N x columns, finite.
@@ -85,11 +89,12 @@ def parse_numbers(text: str, columns: int) -> NDArray[np.float64]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            row = [float(value) for value in line.split(",")]
+            row = [float(value) for value in (BLANKS.split(line.strip()) if blanks else line.split(","))]
         except ValueError:
             row = []
         if len(row) != columns or "_" in line:
-            wanted = f"{columns} numbers parted by commas" if columns > 1 else "one number"
+            parted = "commas, tabs or spaces" if blanks else "commas"
+            wanted = f"{columns} numbers parted by {parted}" if columns > 1 else "one number"
             raise ValueError(f"line {number} is not {wanted}: {line.strip()[:60]!r}")
         if not np.isfinite(row).all():
             raise ValueError(f"line {number} has a number that is not finite: {line.strip()[:60]!r}")
