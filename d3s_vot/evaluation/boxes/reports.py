@@ -53,7 +53,7 @@ def report(name: str, tracker: str, sequences: list[Sequence], results: Path, fo
     """
     boxes, times = {}, {}
     for sequence in sequences:
-        _check(name, sequence)
+        check_measurable(name, sequence)
         boxes[sequence.name] = read_boxes(LAYOUTS[name].boxes(results, tracker, sequence.name), len(sequence))
         times[sequence.name] = read_times(LAYOUTS[name].times(results, tracker, sequence.name), len(sequence))
     measured = measure(name, tracker, sequences, results, boxes)
@@ -95,8 +95,12 @@ def report(name: str, tracker: str, sequences: list[Sequence], results: Path, fo
     return table
 
 
-def _check(name: str, sequence: Sequence) -> None:
-    """Whether a sequence can be measured."""
+def check_measurable(name: str, sequence: Sequence) -> None:
+    """Whether a sequence can be measured.
+
+    Raises:
+        InputError: its truth is not at hand, is not as long as its frames, or has no box.
+    """
     if name == "got10k-test" or len(sequence.truth) == 1 < len(sequence):
         raise InputError(f"the server of {name} keeps the ground truth and measures; send it the submission")
     for what, lines in ("annotation", sequence.truth), ("cover.label", sequence.cover):
