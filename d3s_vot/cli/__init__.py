@@ -19,6 +19,7 @@ from d3s_vot.cli.workspace import add_workspace
 from d3s_vot.compare.command import add_compare
 from d3s_vot.errors import CheckpointError, D3SError, InputError
 from d3s_vot.interrupts import interruptible
+from d3s_vot.plots.command import add_plots
 from d3s_vot.video.command import add_track
 from d3s_vot.web.command import add_web
 
@@ -221,6 +222,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_track(commands)
     add_web(commands)
     add_compare(commands)
+    add_plots(commands)
     _add_sample(commands)
     add_workspace(commands)
     _add_evaluate(commands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import cv2
 import numpy as np
@@ -77,7 +78,8 @@ def draw(
 
     Args:
         image: H x W x 3 RGB; not changed.
-        predictions: one per target, of the image's size; None where there is none yet.
+        predictions: one per target, of the image's size; None where there is none yet. A confidence of NaN is not
+            written.
         labels: a word for each target, in front of its confidence; default: numbers from 1 where there are several.
         time: in seconds, written at the lower left.
         frame: its number, written there too.
@@ -106,7 +108,8 @@ def draw(
     if words:
         _write(canvas, "  ".join(words), None, style, [(0, height)], taken)
     for answer, label, colour in answers:
-        words = [label, f"{answer.confidence:.2f}", "" if answer.visible else "lost?"]
+        sure = "" if isnan(answer.confidence) else f"{answer.confidence:.2f}"
+        words = [label, sure, "" if answer.visible else "lost?"]
         _write(canvas, "  ".join(filter(None, words)), colour, style, _places(answer, style), taken)
     return canvas
 
