@@ -180,16 +180,40 @@ def _lasot(root: Path, videos: Sequence[Video]) -> list[str]:
     return names
 
 
-def _nfs30(root: Path, videos: Sequence[Video]) -> list[str]:
-    """The annotation is that of the 240 frames a second: eight lines a frame, left, top, right and bottom."""
+def _lasot_extension(root: Path, videos: Sequence[Video]) -> list[str]:
+    """Its classes are not LaSOT's; each sequence is the first of a class of its own."""
     for video in videos:
-        folder = root / video.name / "30"
-        write_frames(folder / video.name, video.frames, "{:05d}.jpg")
-        edges = np.add(video.boxes, (1, 1, 0, 0))
-        edges[:, 2:] += edges[:, :2]
-        lines = [" ".join(f"{value:.10g}" for value in row) for row in edges for _ in range(8)]
-        write_text(folder / f"{video.name}.txt", [f'0 {row} {i} 0 0 0 "disc"' for i, row in enumerate(lines)])
+        folder = root / video.name / f"{video.name}-1"
+        write_frames(folder / "img", video.frames)
+        write_text(folder / "groundtruth.txt", _lines(video.boxes, style="{:.10g}"))
+        for label in ("full_occlusion", "out_of_view"):
+            write_text(folder / f"{label}.txt", [",".join("0" * len(video.boxes))])
+    return [f"{video.name}-1" for video in videos]
+
+
+def _avist(root: Path, videos: Sequence[Video]) -> list[str]:
+    for video in videos:
+        write_frames(root / "sequences" / video.name, video.frames, "img_{:05d}.jpg")
+        write_text(root / "anno" / f"{video.name}.txt", _lines(video.boxes, style="{:.10g}"))
+        for label in ("full_occlusion", "out_of_view"):
+            write_text(root / label / f"{video.name}_{label}.txt", ["0"] * len(video.boxes))
     return [video.name for video in videos]
+
+
+def _nfs(rate: int) -> Callable[[Path, Sequence[Video]], list[str]]:
+    """The annotation is always that of 240 frames a second: left, top, right and bottom, 8 lines for one of 30."""
+
+    def write(root: Path, videos: Sequence[Video]) -> list[str]:
+        for video in videos:
+            folder = root / video.name / str(rate)
+            write_frames(folder / video.name, video.frames, "{:05d}.jpg")
+            edges = np.add(video.boxes, (1, 1, 0, 0))
+            edges[:, 2:] += edges[:, :2]
+            lines = [" ".join(f"{value:.10g}" for value in row) for row in edges for _ in range(240 // rate)]
+            write_text(folder / f"{video.name}.txt", [f'0 {row} {i} 0 0 0 "disc"' for i, row in enumerate(lines)])
+        return [video.name for video in videos]
+
+    return write
 
 
 def _tcolor128(root: Path, videos: Sequence[Video]) -> list[str]:
@@ -222,7 +246,10 @@ _WRITERS: dict[str, Callable[[Path, Sequence[Video]], list[str]]] = {
     "otb100": _otb(OTB._OTB__tb100_seqs),
     "uav123": _uav123,
     "lasot": _lasot,
-    "nfs30": _nfs30,
+    "lasot-extension": _lasot_extension,
+    "nfs30": _nfs(30),
+    "nfs240": _nfs(240),
+    "avist": _avist,
     "tcolor128": _tcolor128,
     "dtb70": _dtb70,
 }

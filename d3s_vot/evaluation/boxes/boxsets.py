@@ -1,9 +1,10 @@
 """The data sets of boxes on disk, opened by the got10k toolkit's classes where these work.
 
 `_SETS` says where the files of each lie. Of the toolkit's classes LaSOT fails in its first line and TrackingNet looks
-for frames where there are none: both are read here. UAV123 wants more than three entries in its root, whatever they
-are; OTB and TColor128 would download; all of them pass over what is missing, and stop at the first annotation whose
-length is not that of its frames. Here what is missing is an error, and lengths are left to `check_frames`.
+for frames where there are none: both are read by `own_sets`, as is what the toolkit has not. UAV123 wants more than
+three entries in its root, whatever they are; OTB and TColor128 would download; all of them pass over what is missing,
+and stop at the first annotation whose length is not that of its frames. Here what is missing is an error, and lengths
+are left to `check_frames`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import ast
 import difflib
 import glob
 import io
-import json
 import re
 import traceback
 import warnings
@@ -20,26 +20,25 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from d3s_vot.errors import InputError
 from d3s_vot.evaluation.boxes.checks import check_frames, some
+from d3s_vot.evaluation.boxes.own_sets import (
+    Found,
+    find_avist,
+    find_lasot,
+    find_lasot_extension,
+    find_trackingnet,
+    listed_files,
+    to_boxes,
+)
 from d3s_vot.evaluation.boxes.sequences import Sequence
-from d3s_vot.leftovers import is_leftover
 
 __all__ = ["NAMES", "check_frames", "open_boxset"]
-
-
-class _Found(NamedTuple):
-    """What lies under a root: how to read each sequence, in the benchmark's order, and the names without one."""
-
-    readers: dict[str, Callable[[], Sequence]]
-    missing: list[str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class _Set:
     """One data set: its files under the root, what finds them, and whether a server keeps all but the first box."""
 
     files: str
-    find: Callable[[Path], _Found]
+    find: Callable[[Path], Found]
     server: bool = False
 
 
@@ -87,7 +86,7 @@ def open_boxset(name: str, root: Path, names: Collection[str] | None = None) -> 
     return sequences
 
 
-def _find(name: str, root: Path) -> _Found:
+def _find(name: str, root: Path) -> Found:
     """What `root` holds of a data set; never nothing."""
     wrong = f"{root} is not the folder of {name}, which holds {_SETS[name].files}"
     try:
@@ -112,7 +111,7 @@ def _toolkit(root: Path) -> Any:
     return datasets
 
 
-def _through(dataset: Any, expected: Iterable[str], meta: bool = False) -> _Found:
+def _through(dataset: Any, expected: Iterable[str], meta: bool = False) -> Found:
     """The sequences that a class of the toolkit found, of those `expected` by name or folder."""
     readers: dict[str, Callable[[], Sequence]] = {}
     there: set[str] = set()
@@ -120,7 +119,7 @@ def _through(dataset: Any, expected: Iterable[str], meta: bool = False) -> _Foun
         if name.strip() and folder.is_dir():  # a list may have blank lines
             readers[name] = partial(_read, dataset, index, meta)
             there |= {name, folder.name}
-    return _Found(readers, [name for name in expected if name.strip() and name not in there])
+    return Found(readers, [name for name in expected if name.strip() and name not in there])
 
 
 def _read(dataset: Any, index: int, meta: bool) -> Sequence:
@@ -133,7 +132,7 @@ def _read(dataset: Any, index: int, meta: bool) -> Sequence:
         if not {"img_files", "anno"} <= frame.f_locals.keys():
             raise InputError(f"the annotation {path} cannot be read: {error}") from error
         frames, truth = frame.f_locals["img_files"], frame.f_locals["anno"]  # what it was about to return
-    sequence = Sequence(dataset.seq_names[index], tuple(map(Path, frames)), _boxes(truth, path))
+    sequence = Sequence(dataset.seq_names[index], tuple(map(Path, frames)), to_boxes(truth, path))
     if not meta:
         sequence.truth[(sequence.truth[:, 2:] <= 0).any(axis=1) & (np.arange(len(sequence.truth)) > 0)] = np.nan
         return sequence  # without those in which the target has no size, since it is absent
@@ -148,42 +147,17 @@ def _read(dataset: Any, index: int, meta: bool) -> Sequence:
         ) from error
 
 
-def _boxes(truth: ArrayLike, path: Path) -> NDArray[np.float64]:
-    """N x 4 float64 of what was read from `path`."""
-    rows = np.atleast_2d(truth)
-    if not rows.size:
-        raise InputError(f"the annotation {path} is empty")
-    try:
-        return rows.astype(np.float64).reshape(len(rows), 4)
-    except ValueError:
-        raise InputError(f"the annotation {path} must have four numbers for each frame") from None
-
-
-def _listed(folder: Path, pattern: str) -> list[Path]:
-    """What fits a pattern, sorted, in whose path below the folder nothing is a leftover."""
-    paths = folder.glob(pattern)
-    return sorted(path for path in paths if not any(map(is_leftover, path.relative_to(folder).parts)))
-
-
-def _numbers(path: Path) -> NDArray[np.float64]:
-    """Numbers parted by commas."""
-    try:
-        return np.loadtxt(path, delimiter=",")
-    except (OSError, ValueError) as error:
-        raise InputError(f"the annotation {path} cannot be read: {error}") from error
-
-
-def _got10k(subset: str, root: Path) -> _Found:
+def _got10k(subset: str, root: Path) -> Found:
     dataset = _toolkit(root).GOT10k(str(root), subset)
     return _through(dataset, dataset.seq_names, meta=subset == "val")
 
 
-def _otb(version: str, root: Path) -> _Found:
+def _otb(version: str, root: Path) -> Found:
     OTB = _toolkit(root).OTB
     return _through(OTB(str(root), version, download=False), sorted(OTB._OTB__version_dict[version]))
 
 
-def _uav123(root: Path) -> _Found:
+def _uav123(root: Path) -> Found:
     class Unguarded(_toolkit(root).UAV123):  # type: ignore[misc]
         """Without the count of entries in the root."""
 
@@ -198,56 +172,26 @@ def _uav123(root: Path) -> _Found:
     return _through(dataset, dataset.seq_metas["UAV123"])
 
 
-def _nfs30(root: Path) -> _Found:
-    return _through(_toolkit(root).NfS(str(root), 30), [path.parent.name for path in _listed(root, "*/30")])
+def _nfs(rate: int, root: Path) -> Found:
+    return _through(_toolkit(root).NfS(str(root), rate), [path.parent.name for path in listed_files(root, f"*/{rate}")])
 
 
-def _tcolor128(root: Path) -> _Found:
-    for folder in sorted({path.parent for path in _listed(root, "*/*_gt.txt")}):
-        ranges = [path.read_text("utf-8", "replace") for path in _listed(folder, "*_frames.txt")]
+def _tcolor128(root: Path) -> Found:
+    for folder in sorted({path.parent for path in listed_files(root, "*/*_gt.txt")}):
+        ranges = [path.read_text("utf-8", "replace") for path in listed_files(folder, "*_frames.txt")]
         if len(ranges) != 1 or not re.match(r"\s*\d+\s*,\s*\d+\s*$", ranges[0]):
             raise InputError(f"{folder} needs a file *_frames.txt with its first and its last frame, such as 1,100")
     dataset = _toolkit(root).TColor128(str(root), download=False)
-    return _through(dataset, [path.parent.name for path in _listed(root, "*/img")])
+    return _through(dataset, [path.parent.name for path in listed_files(root, "*/img")])
 
 
-def _dtb70(root: Path) -> _Found:
-    return _through(_toolkit(root).DTB70(str(root)), [path.parent.name for path in _listed(root, "*/img")])
+def _dtb70(root: Path) -> Found:
+    return _through(_toolkit(root).DTB70(str(root)), [path.parent.name for path in listed_files(root, "*/img")])
 
 
-def _trackingnet(root: Path) -> _Found:
-    annotations = {path.stem: path for path in _listed(root / "TEST" / "anno", "*.txt")}
-    folders = {path.name: path for path in _listed(root / "TEST" / "frames", "*") if path.is_dir()}
-
-    def read(name: str) -> Sequence:
-        # Names are not padded with zeros; one that is no number is found by `check_frames`.
-        frames = sorted(_listed(folders[name], "*.jpg"), key=lambda path: (len(path.stem), path.stem))
-        truth = _boxes(_numbers(annotations[name]), annotations[name])
-        # Counted from 0: the boxes are parts of the frame's width and height, as YouTube-BB has them, times these.
-        return Sequence(name, tuple(frames), truth, origin=0)
-
-    both = [name for name in annotations if name in folders]
-    missing = sorted(annotations.keys() ^ folders.keys())
-    return _Found({name: partial(read, name) for name in both}, missing)
-
-
-def _lasot(root: Path) -> _Found:
-    _toolkit(root)
-    listed: list[str] = json.loads((files("got10k.datasets") / "lasot.json").read_text("utf-8"))["test"]
-    folders = {name: root / name.rpartition("-")[0] / name for name in listed}
-
-    def read(name: str) -> Sequence:
-        folder, path = folders[name], folders[name] / "groundtruth.txt"
-        truth = _boxes(_numbers(path), path)
-        # The benchmark's own evaluation leaves out the frames without a visible target.
-        absent = [_numbers(folder / label).ravel() for label in ("full_occlusion.txt", "out_of_view.txt")]
-        if any(len(flags) != len(truth) for flags in absent):
-            raise InputError(f"{path} has {len(truth)} boxes; full_occlusion.txt or out_of_view.txt beside it has not")
-        truth[np.any(absent, axis=0)] = np.nan
-        return Sequence(name, tuple(_listed(folder / "img", "*.jpg")), truth)
-
-    there = [name for name in listed if (folders[name] / "img").is_dir()]
-    return _Found({name: partial(read, name) for name in there}, sorted(set(listed) - set(there)))
+def _lasot(root: Path) -> Found:
+    _toolkit(root)  # has the list
+    return find_lasot(root)
 
 
 _SETS = {
@@ -257,12 +201,21 @@ _SETS = {
     "got10k-test": _Set(
         "test/list.txt and test/SEQ/{00000001.jpg, groundtruth.txt}", partial(_got10k, "test"), server=True
     ),
-    "trackingnet": _Set("TEST/anno/SEQ.txt and TEST/frames/SEQ/0.jpg", _trackingnet, server=True),
+    "trackingnet": _Set("TEST/anno/SEQ.txt and TEST/frames/SEQ/0.jpg", find_trackingnet, server=True),
     "otb50": _Set("SEQ/groundtruth_rect.txt and SEQ/img/0001.jpg", partial(_otb, "tb50")),
     "otb100": _Set("SEQ/groundtruth_rect.txt and SEQ/img/0001.jpg", partial(_otb, "tb100")),
     "uav123": _Set("anno/UAV123/SEQ.txt and data_seq/UAV123/SEQ/000001.jpg", _uav123),
     "lasot": _Set("CLASS/SEQ/{groundtruth.txt, full_occlusion.txt, out_of_view.txt, img/00000001.jpg}", _lasot),
-    "nfs30": _Set("SEQ/30/SEQ.txt and SEQ/30/SEQ/00001.jpg", _nfs30),
+    "lasot-extension": _Set(
+        "CLASS/SEQ/{groundtruth.txt, full_occlusion.txt, out_of_view.txt, img/00000001.jpg}", find_lasot_extension
+    ),
+    "nfs30": _Set("SEQ/30/SEQ.txt and SEQ/30/SEQ/00001.jpg", partial(_nfs, 30)),
+    "nfs240": _Set("SEQ/240/SEQ.txt and SEQ/240/SEQ/00001.jpg", partial(_nfs, 240)),
+    "avist": _Set(
+        "anno/SEQ.txt, {full_occlusion, out_of_view}/SEQ_{full_occlusion, out_of_view}.txt and "
+        "sequences/SEQ/img_00001.jpg",
+        find_avist,
+    ),
     "tcolor128": _Set("SEQ/{SEQ_gt.txt, SEQ_frames.txt, img/0001.jpg}", _tcolor128),
     "dtb70": _Set("SEQ/groundtruth_rect.txt and SEQ/img/00001.jpg", _dtb70),
 }

@@ -16,6 +16,7 @@ from d3s_vot.images import keeps_aspect
 from d3s_vot.regions import Box
 
 JPEG_END, JPEG_SCAN = b"\xff\xd9", b"\xff\xda"
+PREFIX = "img_"  # of the numbers in the names of AVisT's frames
 RESIZED = 4  # times that a frame may be as large as the first, or as small; what is further off is another picture
 
 
@@ -85,19 +86,26 @@ def _problems(sequence: Sequence) -> Iterator[str]:
 
 def _gaps(frames: tuple[Path, ...]) -> tuple[Iterator[str], int]:
     """The names that are missing between the frames, and their number."""
-    numbers = sorted({int(frame.stem) for frame in frames if frame.stem.isdecimal()})
+    stems = [_stem(frame) for frame in frames]
+    prefix = PREFIX if frames[0].stem.startswith(PREFIX) else ""
+    numbers = sorted({int(stem) for stem in stems if stem.isdecimal()})
     ranges = [range(before + 1, after) for before, after in pairwise(numbers)]
-    width = min(len(frame.stem) for frame in frames)
-    return (f"{number:0{width}}.jpg" for number in chain.from_iterable(ranges)), sum(map(len, ranges))
+    width = min(map(len, stems))
+    return (f"{prefix}{number:0{width}}.jpg" for number in chain.from_iterable(ranges)), sum(map(len, ranges))
+
+
+def _stem(frame: Path) -> str:
+    """The number in a frame's name, or what stands in its place."""
+    return frame.stem.removeprefix(PREFIX)
 
 
 def _names(frames: tuple[Path, ...]) -> Iterator[str]:
-    strange = [frame.name for frame in frames if not frame.stem.isdecimal()]
+    strange = [frame.name for frame in frames if not _stem(frame).isdecimal()]
     if strange:
         yield f"frames are named by their number, which these in {frames[0].parent} are not: {some(strange)}"
         return
     for before, after in pairwise(frames):
-        if int(after.stem) <= int(before.stem):
+        if int(_stem(after)) <= int(_stem(before)):
             yield f"{before} comes before {after.name}, against their numbers; pad the numbers with zeros"
             return
 

@@ -27,7 +27,7 @@ from d3s_vot.evaluation.boxes.sequences import Sequence as Video
 from d3s_vot.leftovers import is_leftover
 
 # PyTracking sets these before the names of two data sets.
-PREFIXES = {"nfs30": "nfs_", "uav123": "uav_"}
+PREFIXES = {"nfs30": "nfs_", "nfs240": "nfs_", "uav123": "uav_"}
 
 
 @dataclass(frozen=True, eq=False)

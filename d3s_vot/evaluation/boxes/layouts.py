@@ -51,7 +51,10 @@ LAYOUTS = {
     "otb100": Layout("OTBtb100"),
     "uav123": Layout("UAV123"),
     "lasot": Layout("LaSOT"),
+    "lasot-extension": Layout("LaSOT-extension"),
     "nfs30": Layout("NfS/30"),
+    "nfs240": Layout("NfS/240"),
+    "avist": Layout("AVisT"),
     "tcolor128": Layout("TColor128"),
     "dtb70": Layout("DTB70"),
 }

@@ -1,7 +1,7 @@
 """The scores of a tracker's boxes on a data set: by the got10k toolkit's `report`, or by our own measures.
 
-The toolkit measures its data sets in its own code. LaSOT, which it has not, and TrackingNet, where the whole truth
-is at hand, are measured by `scores`.
+The toolkit measures its data sets in its own code. LaSOT, its extension and AVisT, which it has not, and TrackingNet,
+where the whole truth is at hand, are measured by `scores`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from d3s_vot.evaluation.boxes.scores import (
 from d3s_vot.evaluation.boxes.sequences import Sequence
 
 Scores = dict[str, float]  # percent
+OURS = ("lasot", "lasot-extension", "avist")  # sets that the toolkit has not, with LaSOT's measures
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def measure(
     Raises:
         InputError: the toolkit is not installed.
     """
-    if name == "lasot":
+    if name in OURS:
         return _by_curves(sequences, boxes, lasot_curves, lasot_scores)
     if name == "trackingnet":
         return _by_curves(sequences, boxes, trackingnet_curves, trackingnet_scores)

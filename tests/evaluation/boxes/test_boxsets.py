@@ -181,13 +181,38 @@ def test_lasot_frames_without_a_visible_target(tmp_path: Path) -> None:
     assert np.isnan(sequence.truth).all(axis=1).tolist() == [False, True, False, False, True]
     assert check_frames([sequence]) == []
     (folder / "out_of_view.txt").write_text("0,0,0")
-    with pytest.raises(InputError, match=r"has 5 boxes; full_occlusion\.txt or out_of_view\.txt beside it has not"):
+    with pytest.raises(InputError, match=r"5 boxes; full_occlusion\.txt or out_of_view\.txt of its sequence has not"):
         open_boxset("lasot", tmp_path, [name])
     (folder / "out_of_view.txt").unlink()
     with pytest.raises(InputError, match=r"out_of_view\.txt"):
         open_boxset("lasot", tmp_path, [name])
     with pytest.raises(InputError, match="lacks frames or annotation of 279 of 280 sequences of lasot: airplane-13, "):
         open_boxset("lasot", tmp_path)
+
+
+def test_lasot_extension_and_avist_without_a_visible_target(tmp_path: Path) -> None:
+    videos = [still("lantern", 5, 5), still("wingsuit", 5, 5)]
+    write_layout("lasot-extension", tmp_path / "lasot", videos)
+    write_layout("avist", tmp_path / "avist", videos)
+    folder = tmp_path / "lasot" / "lantern" / "lantern-1"
+    label = tmp_path / "avist" / "full_occlusion" / "lantern_full_occlusion.txt"
+    for path in (folder / "full_occlusion.txt", label):
+        path.write_text("0,1,0,0,0\n")
+    for name, file in (("lasot-extension", "groundtruth.txt"), ("avist", "lantern.txt")):
+        root = tmp_path / ("avist" if name == "avist" else "lasot")
+        first, second = open_boxset(name, root)
+        assert np.isnan(first.truth).all(axis=1).tolist() == [False, True, False, False, False]
+        assert np.isfinite(second.truth).all() and check_frames([first, second]) == []
+        (folder / "full_occlusion.txt" if name != "avist" else label).write_text("0,1\n")
+        sentence = rf"{file} has 5 boxes; .*full_occlusion\.txt or .*out_of_view\.txt of its sequence has not"
+        with pytest.raises(InputError, match=sentence):
+            open_boxset(name, root)
+    shutil.rmtree(tmp_path / "lasot" / "wingsuit" / "wingsuit-1" / "img")
+    with pytest.raises(InputError, match="annotation of 1 of 2 sequences of lasot-extension: wingsuit-1;"):
+        open_boxset("lasot-extension", tmp_path / "lasot")
+    (tmp_path / "avist" / "anno" / "wingsuit.txt").unlink()
+    with pytest.raises(InputError, match="lacks frames or annotation of 1 of 2 sequences of avist: wingsuit;"):
+        open_boxset("avist", tmp_path / "avist")
 
 
 def test_nfs_annotation_of_its_30_frames(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ BOXES = np.array([[1.0, 2.5, 30, 40.125], [-3.25, 0, 0.5, 1e4]])
         ("trackingnet", "TrackingNet/D3S/cat.txt", "TrackingNet/D3S/times/cat_time.txt"),
         ("otb100", "OTBtb100/D3S/cat.txt", "OTBtb100/D3S/times/cat_time.txt"),
         ("nfs30", "NfS/30/D3S/cat.txt", "NfS/30/D3S/times/cat_time.txt"),
+        ("nfs240", "NfS/240/D3S/cat.txt", "NfS/240/D3S/times/cat_time.txt"),
+        ("avist", "AVisT/D3S/cat.txt", "AVisT/D3S/times/cat_time.txt"),
     ],
 )
 def test_places(name: str, boxes: str, times: str) -> None:
