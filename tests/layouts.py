@@ -129,6 +129,15 @@ def _trackingnet(root: Path, videos: Sequence[Video]) -> list[str]:
     return [video.name for video in videos]
 
 
+def _trackingnet_train(root: Path, videos: Sequence[Video]) -> list[str]:
+    """Each in another part, with the whole truth."""
+    for part, video in enumerate(videos):
+        folder = root / f"TRAIN_{part}"
+        write_frames(folder / "frames" / video.name, video.frames, "{}.jpg", first=0)
+        write_text(folder / "anno" / f"{video.name}.txt", _lines(video.boxes, 0, "{:.10g}"))
+    return [video.name for video in videos]
+
+
 def _otb(allowed: list[str]) -> Callable[[Path, Sequence[Video]], list[str]]:
     # The toolkit cuts some sequences; David begins at its frame 300, two others have two targets or several lengths.
     special = {"David", "Football1", "Freeman3", "Freeman4", "Diving", "Jogging", "Skating2", "Human4"}
@@ -242,6 +251,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[Video]], list[str]]] = {
     "got10k-val": _got10k("val"),
     "got10k-test": _got10k("test"),
     "trackingnet": _trackingnet,
+    "trackingnet-train": _trackingnet_train,
     "otb50": _otb(OTB._OTB__tb50_seqs),
     "otb100": _otb(OTB._OTB__tb100_seqs),
     "uav123": _uav123,

@@ -201,7 +201,10 @@ _SETS = {
     "got10k-test": _Set(
         "test/list.txt and test/SEQ/{00000001.jpg, groundtruth.txt}", partial(_got10k, "test"), server=True
     ),
-    "trackingnet": _Set("TEST/anno/SEQ.txt and TEST/frames/SEQ/0.jpg", find_trackingnet, server=True),
+    "trackingnet": _Set("TEST/anno/SEQ.txt and TEST/frames/SEQ/0.jpg", partial(find_trackingnet, "TEST"), server=True),
+    "trackingnet-train": _Set(
+        "TRAIN_0/anno/SEQ.txt and TRAIN_0/frames/SEQ/0.jpg, to TRAIN_11", partial(find_trackingnet, "TRAIN_*")
+    ),
     "otb50": _Set("SEQ/groundtruth_rect.txt and SEQ/img/0001.jpg", partial(_otb, "tb50")),
     "otb100": _Set("SEQ/groundtruth_rect.txt and SEQ/img/0001.jpg", partial(_otb, "tb100")),
     "uav123": _Set("anno/UAV123/SEQ.txt and data_seq/UAV123/SEQ/000001.jpg", _uav123),

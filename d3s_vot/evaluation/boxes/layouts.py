@@ -47,6 +47,7 @@ LAYOUTS = {
     "got10k-val": Layout("GOT-10k", nested=True),
     "got10k-test": Layout("GOT-10k", nested=True),
     "trackingnet": Layout("TrackingNet", decimals=2),
+    "trackingnet-train": Layout("TrackingNet-train", decimals=2),
     "otb50": Layout("OTBtb50"),
     "otb100": Layout("OTBtb100"),
     "uav123": Layout("UAV123"),

@@ -41,6 +41,7 @@ from d3s_vot.evaluation.boxes.scores import (
 from d3s_vot.evaluation.boxes.sequences import Sequence
 
 Scores = dict[str, float]  # percent
+TRACKINGNET = ("trackingnet", "trackingnet-train")
 OURS = ("lasot", "lasot-extension", "avist")  # sets that the toolkit has not, with LaSOT's measures
 
 
@@ -87,7 +88,7 @@ def measure(
     """
     if name in OURS:
         return _by_curves(sequences, boxes, lasot_curves, lasot_scores)
-    if name == "trackingnet":
+    if name in TRACKINGNET:
         return _by_curves(sequences, boxes, trackingnet_curves, trackingnet_scores)
     performance, toolkit = _toolkit_report(name, tracker, sequences, results)
     overall, each = performance["overall"], performance["seq_wise"]

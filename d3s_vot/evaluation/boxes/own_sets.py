@@ -49,10 +49,10 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
         raise InputError(f"the annotation {path} cannot be read: {error}") from error
 
 
-def find_trackingnet(root: Path) -> Found:
-    """TrackingNet's test set."""
-    annotations = {path.stem: path for path in listed_files(root / "TEST" / "anno", "*.txt")}
-    folders = {path.name: path for path in listed_files(root / "TEST" / "frames", "*") if path.is_dir()}
+def find_trackingnet(parts: str, root: Path) -> Found:
+    """The parts of TrackingNet whose folders fit the pattern `parts`: TEST, or TRAIN_0 to TRAIN_11."""
+    annotations = {path.stem: path for path in listed_files(root, f"{parts}/anno/*.txt")}
+    folders = {path.name: path for path in listed_files(root, f"{parts}/frames/*") if path.is_dir()}
 
     def read(name: str) -> Sequence:
         # Names are not padded with zeros; one that is no number is found by `check_frames`.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from d3s_vot.evaluation.boxes.entries import Entry
+from d3s_vot.evaluation.boxes.measuring import TRACKINGNET
 from d3s_vot.evaluation.boxes.scores import (
     AO,
     AT_PIXELS,
@@ -130,7 +131,7 @@ def _part(name: str, boxes: Floats, video: Video) -> _Part:
     """The curves of one run on one sequence."""
     if name == "got10k-val":
         return _got10k_part(boxes, video)
-    curves: Curves = (trackingnet_curves if name == "trackingnet" else lasot_curves)(boxes, video.truth)
+    curves: Curves = (trackingnet_curves if name in TRACKINGNET else lasot_curves)(boxes, video.truth)
     return _Part({SUCCESS: curves.success, PRECISION: curves.precision, NORMALISED: curves.normalised}, 1.0)
 
 
@@ -173,7 +174,7 @@ def _scores(name: str, part: _Part) -> Scores:
     others = {PRECISION: 100 * float(shares[PRECISION][AT_PIXELS]), NORMALISED: 100 * float(shares[NORMALISED].mean())}
     if name == "got10k-val":
         return {AO: 100 * float(shares[AO][0]), **rates, **others}
-    make = trackingnet_scores if name == "trackingnet" else lasot_scores
+    make = trackingnet_scores if name in TRACKINGNET else lasot_scores
     scores = make(Curves(shares[SUCCESS], shares[PRECISION], shares[NORMALISED]))
     return {SUCCESS: scores[SUCCESS], **rates, PRECISION: scores[PRECISION], NORMALISED: scores[NORMALISED]}
 

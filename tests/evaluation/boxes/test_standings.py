@@ -62,7 +62,7 @@ def test_by_hand() -> None:
     assert (standing.rank, standing.mean_rank, standing.frames_per_second) == (1, 1, None)
 
 
-@pytest.mark.parametrize("name", ["otb100", "uav123", "nfs240", "dtb70", "got10k-val", "avist", "trackingnet"])
+@pytest.mark.parametrize("name", ["otb100", "uav123", "nfs240", "dtb70", "got10k-val", "avist", "trackingnet-train"])
 def test_the_figures_are_those_of_the_report(name: str, tmp_path: Path) -> None:
     """Which the got10k toolkit makes for most of the sets."""
     pytest.importorskip("got10k.experiments", reason="needs d3s-vot[got10k]")
