@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from d3s_vot.regions import Box
 from train.data.items import Item, read_object
 from train.errors import DataError
+from train.judgement.worsen import motion
 
 Image = NDArray[np.uint8]  # H x W x 3 RGB
 Mask = NDArray[np.bool_]  # H x W
 
 LEAST_AREA = 600  # pixels of an object
-FARTHEST = 9  # frames between the two of a video, as annotated
+NEAR, FAR = 9, 45  # frames between the two of a video, as annotated: often fewer than the one, fewer than the other
+FAR_APART = 0.35  # share of the pairs of videos that may be far apart
 STILLS = 0.45  # share of the pairs
 OCCLUDED = 0.35  # share of the pairs in which something lies before the object
 
@@ -29,16 +31,20 @@ class Pair:
 
     Attributes:
         first, second: each a picture with the visible pixels of the object; of the second there may be none.
+        between: the object once more, on the way from the one to the other or in another view, not hidden.
         seen: share of the object in the second picture that nothing hides.
         box: of the object in the second picture, of what can be seen where it can.
-        item: the object in the first picture.
+        item: the object in the picture `scene`.
+        scene: a picture and the object's pixels, as they were read.
     """
 
     first: tuple[Image, Mask]
     second: tuple[Image, Mask]
+    between: tuple[Image, Mask]
     seen: float
     box: Box
     item: Item
+    scene: tuple[Image, Mask]
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Pictures:
     stills: list[Item]
     videos: list[list[Item]]
     _alike: dict[str, list[Item]] = field(default_factory=dict)  # stills by collection
-    _together: dict[Path, list[Item]] = field(default_factory=dict)  # stills by picture
+    _together: dict[Path, list[Item]] = field(default_factory=dict)  # by picture
 
     @classmethod
     def of(cls, items: list[Item]) -> Pictures:
@@ -69,9 +75,9 @@ class Pictures:
             if item.group.endswith((".jpg", ".png")) and "/" not in item.group:
                 stills.append(item)
                 alike[item.collection].append(item)
-                together[item.image].append(item)
             else:
                 videos[item.collection, item.group, item.instance].append(item)
+            together[item.image].append(item)
         if not stills:  # they are what lies before others, and what a target is confused with
             raise DataError("no still of the data can be drawn from; name stills in a scene with --data")
         ordered = [sorted(frames, key=lambda item: item.frame) for frames in videos.values() if len(frames) > 1]
@@ -82,20 +88,24 @@ class Pictures:
         if not self.videos or rng.random() < STILLS:
             item = self.stills[rng.integers(len(self.stills))]
             image, mask, _ = read_object(item)
-            first, second = (image, mask), another_view(rng, image, mask)
+            first, second, between = (image, mask), another_view(rng, image, mask), another_view(rng, image, mask)
+            scene = first
         else:
             frames = self.videos[rng.integers(len(self.videos))]
-            at, step = int(rng.integers(len(frames))), int(rng.integers(1, FARTHEST + 1))
+            reach = FAR if rng.random() < FAR_APART else NEAR
+            at, step = int(rng.integers(len(frames))), int(rng.integers(1, reach + 1))
             other = min(at + step, len(frames) - 1) if rng.random() < 0.5 else max(at - step, 0)
-            item = frames[at]
-            first, second = read_object(frames[at])[:2], read_object(frames[other])[:2]
+            item = frames[other]
+            first, second, between = (read_object(frames[k])[:2] for k in (at, other, (at + other) // 2))
+            scene = second
         image, mask = second[0].copy(), second[1].copy()
         box, whole = bounding_box(mask), int(mask.sum())
         if box is None:
-            return Pair(first, (image, mask), 0.0, Box(0, 0, 1, 1), item)
+            return Pair(first, (image, mask), between, 0.0, Box(0, 0, 1, 1), item, scene)
         if rng.random() < OCCLUDED:
             self._hide(rng, image, mask, box)
-        return Pair(first, (image, mask), float(mask.sum()) / whole, bounding_box(mask) or box, item)
+        seen = float(mask.sum()) / whole
+        return Pair(first, (image, mask), between, seen, bounding_box(mask) or box, item, scene)
 
     def other(self, rng: np.random.Generator, item: Item) -> Item:
         """Another object than one, often of the same collection and so somewhat alike."""
@@ -147,13 +157,5 @@ def another_view(rng: np.random.Generator, image: Image, mask: Mask) -> tuple[Im
         coarse = rng.uniform(0.4, 0.9)
         seen = cv2.resize(cv2.resize(seen, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_AREA), (width, height))
     if rng.random() < 0.2:
-        seen = cv2.filter2D(seen, -1, _motion(rng, int(rng.integers(3, 12))))
+        seen = cv2.filter2D(seen, -1, motion(rng, int(rng.integers(3, 12))))
     return seen.clip(0, 255).astype(np.uint8), shape
-
-
-def _motion(rng: np.random.Generator, length: int) -> NDArray[np.float32]:
-    """A kernel that blurs along some direction."""
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1 / length
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1.0)
-    return np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)

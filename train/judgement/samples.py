@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,17 +11,22 @@ from numpy.typing import NDArray
 
 from d3s_vot.crops.squares import Crop
 from d3s_vot.given import Frame, Given
-from d3s_vot.online.evidence import Appearance, gather
+from d3s_vot.online.evidence import Appearance, cells_of, gather
 from d3s_vot.regions import Box, Mask, box_iou
 from d3s_vot.trackers.d3s.fit import largest_part
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.segment import Segmenter
 from train.data.items import read_object
 from train.judgement.pictures import Pair, Pictures, bounding_box
+from train.judgement.worsen import Change, draw_change
 
 # How a crop came about; of each template one of each is drawn, two of the first.
 KINDS = ("near", "near", "drifted", "other scale", "elsewhere", "another object")
 AS_MASK = 0.25  # share of the targets that are given by their mask
+WORSE = 0.4  # share of the templates of which all crops are worsened
+ALL_WORSE = 0.25  # of these, the share of which the first picture is, too
+REMEMBERED = 0.5  # share of the templates of which another frame is remembered
+SURE = 0.6  # overlap of a mask whose cells are remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,13 @@ def _crops(
 ) -> Iterator[tuple[object, ...]]:
     """A sample of each kind for one template; none where the network sees nothing in the first picture."""
     image, mask = pair.first
+    change: Change = _kept
+    if rng.random() < WORSE:
+        change = draw_change(rng, float(np.sqrt(pair.box.w * pair.box.h)))
+        if rng.random() < ALL_WORSE:
+            image = change(image)
+        second, scene = ((change(picture), pixels) for picture, pixels in (pair.second, pair.scene))
+        pair = replace(pair, second=second, scene=scene)
     frame, box = Frame.of(image), bounding_box(mask)
     assert box is not None  # it has 300 pixels
     given = Given.of(frame, Mask(mask) if rng.random() < AS_MASK else box)
@@ -78,20 +90,39 @@ def _crops(
     if own.sum() < 50:
         return
     first = Appearance.of(seen.vectors, own)
+    recent = _remembered(model, segmenter, *pair.between) if rng.random() < REMEMBERED else []
     for kind, name in enumerate(KINDS):
-        scene = _scene(name, pictures, rng, pair)
+        scene = _scene(name, pictures, rng, pair, change)
         middle, log_scale = _place(name, rng, scene)
         side = np.exp(log_scale) * np.sqrt(scene.around.w * scene.around.h)
         crop = segmenter.crop((middle[0], middle[1]), (side, side))
         (seen,) = model.inspect([(crop.cut(scene.image), segmenter.template)])
         found = largest_part(seen.probability > model.config.mask_threshold)
-        evidence = gather(first, seen.vectors, seen.similarities, seen.probability, found)
+        evidence = gather(first, seen.vectors, seen.similarities, seen.probability, found, recent)
         shown = float((crop.cut_mask(scene.mask) > 0.5).sum())
         inside = shown / max(scene.mask.sum() * crop.factor**2, 1)
         present = scene.target is not None and inside > 0.5 and scene.seen > 0.3
         log_size = np.nan if scene.target is None else np.log(np.sqrt(scene.target.w * scene.target.h) / side)
         quality = _overlap(crop, found, scene.target) if present and scene.target is not None else 0.0
         yield evidence.maps, evidence.measures, float(present), quality, log_size, kind
+
+
+def _remembered(
+    model: D3SModel, segmenter: Segmenter, image: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> list[NDArray[np.float32]]:
+    """The target's cells in a frame that a tracker would trust; none where the network does not find it."""
+    box = bounding_box(mask)
+    if box is None:
+        return []
+    side = float(np.sqrt(box.w * box.h))
+    crop = segmenter.crop(box.center, (side, side))
+    (seen,) = model.inspect([(crop.cut(image), segmenter.template)])
+    found = largest_part(seen.probability > model.config.mask_threshold)
+    return [cells_of(seen.vectors, found)] if _overlap(crop, found, box) > SURE else []
+
+
+def _kept(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +136,18 @@ class _Scene:
     around: Box
 
 
-def _scene(name: str, pictures: Pictures, rng: np.random.Generator, pair: Pair) -> _Scene:
+def _scene(name: str, pictures: Pictures, rng: np.random.Generator, pair: Pair, change: Change) -> _Scene:
     image, mask = pair.second
     if name != "another object":
         return _Scene(image, mask, pair.box if mask.any() else None, pair.seen, pair.box)
     beside = pictures.beside(rng, pair.item)
     if beside is not None and rng.random() < 0.6:
-        image, mask = pair.first
+        image, mask = pair.scene
         return _Scene(image, mask, bounding_box(mask), 1.0, Box(*beside.box))
     other, shape, _ = read_object(pictures.other(rng, pair.item))
     around = bounding_box(shape)
     assert around is not None  # objects of the index have pixels
-    return _Scene(other, np.zeros_like(shape), None, 0.0, around)
+    return _Scene(change(other), np.zeros_like(shape), None, 0.0, around)
 
 
 def _place(name: str, rng: np.random.Generator, scene: _Scene) -> tuple[NDArray[np.float64], float]:
