@@ -3,14 +3,15 @@
 The trunk's features at stride 16 divide a crop into cells. What the target looked like in the first frame is a set of
 cells, what was around it another. A cell of a later crop that looks like one of the former, and like none of the
 latter, speaks for the target; so does a mask whose cells all do, and in which all parts of the target are found again.
-Frames that were trusted can add what the target looks like when it has turned; how large it is, and which parts it has,
+Blurred pictures of the first frame can stand beside it, so that a moving camera is not taken for another target. Frames
+that were trusted can add what the target looks like when it has turned; how large it is, and which parts it has,
 the first frame alone says, so that a drift cannot make itself believed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ class Appearance:
     Attributes:
         target: C x m, unit vectors.
         background: C x k, unit vectors; k may be 0.
+        views: the target in worse pictures of the first frame, C x m unit vectors each.
         mean: C, the unit vector of the target's middle.
         area: of the target's mask, pixels of the crop.
     """
@@ -41,16 +43,26 @@ class Appearance:
     background: Floats
     mean: Floats
     area: float
+    views: tuple[Floats, ...] = ()
 
     @classmethod
-    def of(cls, vectors: Floats, mask: NDArray[np.bool_]) -> Appearance:
-        """From a crop's unit vectors (C x cells) and the target's mask in it (S x S, not empty)."""
+    def of(cls, vectors: Floats, mask: NDArray[np.bool_], worse: Sequence[Floats] = ()) -> Appearance:
+        """The first frame's.
+
+        Args:
+            vectors: of a crop, C x cells, unit vectors.
+            mask: the target's in it, S x S, not empty.
+            worse: vectors of the same crop in worse pictures.
+        """
         share = cell_means(mask).ravel()
         inside = share > 0.5
         if inside.sum() < FEW_CELLS:
             inside = share >= np.sort(share)[-FEW_CELLS]
         target = vectors[:, inside]
-        return cls(target, vectors[:, share < 0.05], _unit(target.mean(axis=1)), float(mask.sum()))
+        outside = share < 0.05
+        background = np.concatenate([seen[:, outside] for seen in (vectors, *worse)], axis=1)
+        views = tuple(seen[:, inside] for seen in worse)
+        return cls(target, background, _unit(target.mean(axis=1)), float(mask.sum()), views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +102,8 @@ def gather(
         recent: cells of the target in frames that were trusted, C x some each.
     """
     grid = similarities.shape[1:]
-    likeness = _cosines(first.target, vectors)  # m x cells
-    best = likeness.max(axis=0)  # cells
+    views = [_cosines(cells, vectors) for cells in (first.target, *first.views)]  # m x cells each
+    best = np.max([likeness.max(axis=0) for likeness in views], axis=0)  # cells
     for cells in recent:
         best = np.maximum(best, _cosines(cells, vectors).max(axis=0))
     others = np.zeros_like(best)
@@ -100,7 +112,7 @@ def gather(
     maps = np.stack([best.reshape(grid), others.reshape(grid), *similarities, cell_means(probability)])
     measures = dict.fromkeys(MEASURES, 0.0) | {
         "area": 0.5 * math.log(LEAST_AREA / max(first.area, LEAST_AREA)),
-        "coverable": likeness.max(axis=1).mean(),
+        "coverable": max(likeness.max(axis=1).mean() for likeness in views),
         "peak": best.max(),
         "crowd": best.mean(),
     }
@@ -117,7 +129,7 @@ def gather(
             "certainty": probability[mask].mean(),
             "area": 0.5 * math.log(max(area, LEAST_AREA) / max(first.area, LEAST_AREA)),
             "mean": float(_unit(vectors[:, inside].mean(axis=1)) @ first.mean),
-            "covered": likeness[:, inside].max(axis=1).mean(),
+            "covered": max(likeness[:, inside].max(axis=1).mean() for likeness in views),
             "margin": (best - others)[inside].mean(),
             "fill": math.log(area / box),
         }

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from d3s_vot.crops.squares import Crop
 from d3s_vot.given import Frame, Given
-from d3s_vot.online.evidence import Appearance, cells_of, gather
+from d3s_vot.online.evidence import cells_of, gather
 from d3s_vot.regions import Box, Mask, box_iou
 from d3s_vot.trackers.d3s.fit import largest_part
+from d3s_vot.trackers.d3s.judged import appearance
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.segment import Segmenter
 from train.data.items import read_object
@@ -23,7 +24,7 @@ from train.judgement.worsen import Change, draw_change
 # How a crop came about; of each template one of each is drawn, two of the first.
 KINDS = ("near", "near", "drifted", "other scale", "elsewhere", "another object")
 AS_MASK = 0.25  # share of the targets that are given by their mask
-WORSE = 0.4  # share of the templates of which all crops are worsened
+WORSE = 0.5  # share of the templates of which all crops are worsened
 ALL_WORSE = 0.25  # of these, the share of which the first picture is, too
 REMEMBERED = 0.5  # share of the templates of which another frame is remembered
 SURE = 0.6  # overlap of a mask whose cells are remembered
@@ -78,18 +79,19 @@ def _crops(
         change = draw_change(rng, float(np.sqrt(pair.box.w * pair.box.h)))
         if rng.random() < ALL_WORSE:
             image = change(image)
-        second, scene = ((change(picture), pixels) for picture, pixels in (pair.second, pair.scene))
-        pair = replace(pair, second=second, scene=scene)
+        worse = [(change(each), pixels) for each, pixels in (pair.second, pair.scene)]
+        pair = replace(pair, second=worse[0], scene=worse[1])
     frame, box = Frame.of(image), bounding_box(mask)
     assert box is not None  # it has 300 pixels
     given = Given.of(frame, Mask(mask) if rng.random() < AS_MASK else box)
     segmenter = Segmenter(model, frame, given)
     crop = segmenter.crop(given.center_xy, given.size_wh)
-    (seen,) = model.inspect([(crop.cut(image), segmenter.template)])
+    picture = crop.cut(image)
+    (seen,) = model.inspect([(picture, segmenter.template)])
     own = largest_part(seen.probability > model.config.mask_threshold)
     if own.sum() < 50:
         return
-    first = Appearance.of(seen.vectors, own)
+    first = appearance(model, picture, segmenter.template, seen, own)
     recent = _remembered(model, segmenter, *pair.between) if rng.random() < REMEMBERED else []
     for kind, name in enumerate(KINDS):
         scene = _scene(name, pictures, rng, pair, change)

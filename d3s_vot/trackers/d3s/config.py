@@ -72,6 +72,7 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
 
     # Judgement and search (ours; see judged.py). A quality is the overlap to be expected, 0..1.
     judgement: int = constant(0, 0, 1)  # 1: the weights' head judges every frame; 0: published
+    blurred_views: int = constant(0, 0, 1)  # 1: blurred pictures of the first frame are evidence, too
     quality_learn: float = constant(0.4, 0, 1)  # from here GEM learns, and position and size count as trusted
     quality_visible: float = constant(0.4, 0, 1)  # from here the target is said to be there
     quality_size: float = constant(0.5, 0, 1)  # from here the size may follow
@@ -106,7 +107,7 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
     @classmethod
     def judged(cls) -> D3SConfig:
         """Calibrated, with a head that judges every frame and a search for what was lost; for the shipped weights."""
-        return cls(box_calibration=0.5, judgement=1)
+        return cls(box_calibration=0.5, judgement=1, blurred_views=1)
 
     @property
     def gem_feature_size(self) -> int:

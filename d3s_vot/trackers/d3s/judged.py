@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from d3s_vot.crops.blurred import blurred
 from d3s_vot.crops.patches import localization_patch
 from d3s_vot.crops.squares import Crop
 from d3s_vot.given import Form, Frame, Given, area_preserving_box
@@ -35,7 +36,7 @@ from d3s_vot.trackers.d3s.fit import largest_contour, largest_part, min_area_cor
 from d3s_vot.trackers.d3s.target import D3STarget, Judgement, Pair, Sight
 
 if TYPE_CHECKING:
-    from d3s_vot.trackers.d3s.model import D3SModel, Seen
+    from d3s_vot.trackers.d3s.model import D3SModel, Seen, Template
 
 LEAST_CELLS = 2  # of a target that are worth remembering
 BETTER = 0.1  # quality: by so much what is found elsewhere must surpass what is followed
@@ -71,11 +72,12 @@ class JudgedTarget(D3STarget):
         super().__init__(model, frame, given)
         (x, y), (w, h) = given.center_xy, given.size_wh
         crop = self.segmenter.crop((x, y), (w, h))
-        (seen,) = model.inspect([(crop.cut(frame.image), self.segmenter.template)])
+        picture = crop.cut(frame.image)
+        (seen,) = model.inspect([(picture, self.segmenter.template)])
         mask = largest_part(seen.probability > self.config.mask_threshold)
         if mask.sum() <= self.config.min_mask_area:  # the network sees nothing there: what was given stands for it
             mask = crop.cut_mask(given.filled) > 0.5
-        self.appearance = Appearance.of(seen.vectors, mask)
+        self.appearance = appearance(model, picture, self.segmenter.template, seen, mask)
         verdict = model.judge(self._evidence(seen, mask, recent=()))
         length = _length(crop, mask)
         # The head's and the mask's words about sizes count beside those about the first frame.
@@ -200,6 +202,17 @@ class JudgedTarget(D3STarget):
         self.missed = 0
         self._trusted = (self.position_yx, self.scale)
         return self._answer(segmentation, view.verdict.quality, visible=True, flag=Flag.NORMAL)
+
+
+def appearance(
+    model: D3SModel, picture: NDArray[np.uint8], template: Template, seen: Seen, mask: NDArray[np.bool_]
+) -> Appearance:
+    """What the target looks like in the first frame: S x S x 3, what the network saw there, and the mask (S x S)."""
+    worse: list[NDArray[np.float32]] = []
+    if model.config.blurred_views:
+        views = blurred(picture, math.sqrt(mask.sum()))
+        worse = [each.vectors for each in model.inspect([(view, template) for view in views])]
+    return Appearance.of(seen.vectors, mask, worse)
 
 
 def _length(crop: Crop, mask: NDArray[np.bool_]) -> float | None:
