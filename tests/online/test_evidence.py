@@ -102,3 +102,19 @@ def test_what_is_remembered_counts_as_the_target_but_not_for_its_parts() -> None
     assert measure(before, "match") == 0 and measure(after, "match") == measure(after, "peak") == 1
     assert measure(after, "covered") == measure(before, "covered") == 0
     assert cells_of(turned, np.zeros((SIZE, SIZE), bool)).shape == (8, 0)
+
+
+def test_a_worse_picture_of_the_first_frame_is_evidence_for_target_and_background() -> None:
+    first = square(2, 4)
+    blurred = vectors(first, target=5, ground=6)
+    appearance = Appearance.of(vectors(first), first, [blurred])
+    assert [cells.shape for cells in appearance.views] == [(8, 4)]
+    assert appearance.target.shape == (8, 4) and appearance.background.shape[1] == 2 * 32
+    flat = np.zeros((2, GRID, GRID), np.float32)
+    found = gather(appearance, blurred, flat, 0.9 * first.astype(np.float32), first)
+    for name in ("match", "covered", "coverable", "margin"):
+        assert measure(found, name) == 1, name
+    sharp = gather(appearance, vectors(first), flat, 0.9 * first.astype(np.float32), first)
+    assert measure(sharp, "covered") == 1  # of one picture or the other, not of both at once
+    without = gather(Appearance.of(vectors(first), first), blurred, flat, 0.9 * first.astype(np.float32), first)
+    assert measure(without, "match") == measure(without, "covered") == 0
