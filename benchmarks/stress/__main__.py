@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.stress.clips import PARTS, Clip, backgrounds, cutouts, real_clip, video_names
 from benchmarks.stress.edits import EDITS
-from benchmarks.stress.measures import Run, follow, summary
+from benchmarks.stress.measures import COLUMNS, Run, follow, summary
 from benchmarks.stress.scenes import SCENES
 from d3s_vot import D3SError, load_tracker
 from d3s_vot.files import write_whole
@@ -85,6 +85,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/d3s_vot/train"))
     parser.add_argument("--json", type=Path, help="write all measures there")
+    parser.add_argument("--frames", type=Path, help="write a row for each frame there, to choose thresholds by")
     options = parser.parse_args()
     known = [f.__name__ for f in (*EDITS, *SCENES)]
     if unknown := set(options.kinds) - set(known):
@@ -92,6 +93,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     told: dict[str, dict[str, dict[str, float]]] = {}
+    rows: list[str] = []
     try:
         source = Source("stills", options.pictures)
         items = index([source], cache=options.cache.expanduser(), workers=1).items
@@ -101,6 +103,7 @@ def main() -> int:
             for seed in range(options.seeds):
                 wanted = clips(options.pictures, items, options.part, seed, options.scenes, options.kinds)
                 runs[seed] = [follow(tracker.fork(), clip) for clip in wanted]
+                rows.extend(f"{rules},{seed},{row}" for run in runs[seed] for row in run.rows())
                 told[f"{rules}, seed {seed}"] = {
                     kind: summary([r for r in runs[seed] if kind in (r.kind, "all")])
                     for kind in [*dict.fromkeys(r.kind for r in runs[seed]), "all"]
@@ -111,6 +114,8 @@ def main() -> int:
         return 2
     if options.json:
         write_whole(options.json, json.dumps(told, indent=1).encode())
+    if options.frames:
+        write_whole(options.frames, "\n".join(["rules,seed," + ",".join(COLUMNS), *rows, ""]).encode())
     return 0
 
 

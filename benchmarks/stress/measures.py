@@ -17,6 +17,7 @@ from d3s_vot.tracker import Tracker
 
 GOOD, LOST = 0.5, 0.1  # overlap above, below
 RUN = 5  # frames below LOST that are a loss
+COLUMNS = ("clip", "kind", "frame", "overlap", "J", "away", "confidence", "visible")
 VISIBLE = 0.25  # of the target's usual area: less of it cannot be measured
 
 
@@ -51,6 +52,15 @@ class Run:
     def lost(self) -> NDArray[np.bool_]:
         """Frames in which it is elsewhere, or the target away."""
         return self.away | (self.overlap < LOST)
+
+    def rows(self) -> list[str]:
+        """COLUMNS of each frame, as text; empty where the target cannot be measured."""
+        found = []
+        for k in range(len(self.overlap)):
+            overlap, mask = ("" if np.isnan(x[k]) else f"{x[k]:.4f}" for x in (self.overlap, self.mask))
+            word = f"{self.confidence[k]:.4f},{self.visible[k]:d}"
+            found.append(f"{self.name},{self.kind},{k + 1},{overlap},{mask},{self.away[k]:d},{word}")
+        return found
 
     @property
     def lost_after(self) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.stress.clips import LISTS, PARTS, Clip, Cutout, paste, placed, video_names
 from benchmarks.stress.edits import EDITS
-from benchmarks.stress.measures import Run, follow, roc_area, summary
+from benchmarks.stress.measures import COLUMNS, Run, follow, roc_area, summary
 from benchmarks.stress.scenes import AWAY, SCENES, SHOWN
 from d3s_vot import Box
 from d3s_vot.prediction import Prediction
@@ -131,3 +131,11 @@ def test_finding_again_is_counted_from_the_return():
 
 def test_roc_area_counts_ties_by_half():
     assert roc_area(np.array([0.9, 0.5]), np.array([0.5, 0.1])) == 0.875
+
+
+def test_rows_have_a_cell_for_each_column():
+    overlap = np.array([0.75, np.nan, 0.0])
+    run = Run("a", "away", overlap, overlap, np.array([0, 0, 1], bool), np.array([0.9, 0.5, 0.1]), np.ones(3, bool))
+    rows = [dict(zip(COLUMNS, row.split(","), strict=True)) for row in run.rows()]
+    assert [row["frame"] for row in rows] == ["1", "2", "3"] and [row["away"] for row in rows] == ["0", "0", "1"]
+    assert [row["overlap"] for row in rows] == ["0.7500", "", "0.0000"] and rows[2]["confidence"] == "0.1000"
