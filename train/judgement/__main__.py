@@ -27,7 +27,7 @@ from d3s_vot.files import write_whole
 from d3s_vot.heads.judgement import JudgementHead
 from d3s_vot.interrupts import interruptible
 from d3s_vot.presets import PRESETS, make_fast
-from d3s_vot.trackers.d3s.config import RULES
+from d3s_vot.trackers.d3s.config import RULES, D3SConfig
 from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.weights import JUDGEMENT
 from d3s_vot.weights.checkpoint import Checkpoint
@@ -56,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/d3s_vot/train"))
     parser.add_argument("--weights", default="D3S", help="of D3S, which the head is for")
     parser.add_argument("--preset", choices=PRESETS, default="fast", help="in which samples are drawn")
+    parser.add_argument(
+        "--blurred-views", action="store_true", help="blurred pictures of the first frame are evidence, too"
+    )
     parser.add_argument("--samples", type=whole_number, default=12_000, help=f"{LEAST} or more")
     parser.add_argument("--epochs", type=whole_number, default=30)
     parser.add_argument("--seed", type=int, default=0)
@@ -90,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
         log.info("%s %.3f", name, value)
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(JUDGEMENT)}
     tensors |= {JUDGEMENT + name: tensor.half() for name, tensor in head.state_dict().items()}
-    config = dict(checkpoint.config) | RULES["judged"].changes()
+    config = dict(checkpoint.config) | _rules(options).changes()
     provenance = dict(checkpoint.provenance) | {"judgement": {"samples": len(samples), "held out": held} | told}
     save_checkpoint(options.output, Checkpoint.create(tensors, checkpoint.tracker, config, provenance))
     log.info("written to %s", options.output)
@@ -100,7 +103,7 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     """Those kept from before, and new ones for what is missing."""
     kept = options.output.with_suffix(".samples.npz")
     held = [str(path) for path in options.hold_out]
-    origin = json.dumps([checkpoint.checksum, options.preset, options.seed, options.data, held])
+    origin = json.dumps([checkpoint.checksum, options.preset, options.seed, options.data, held, options.blurred_views])
     found = _load(kept, origin) if kept.is_file() else None
     if found is not None and len(found) >= options.samples:
         return found
@@ -108,7 +111,7 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     names = [name for path in options.hold_out for name in read_names(path)]
     items = index(sources, cache=options.cache.expanduser(), workers=1).items
     pictures = Pictures.of(hold_out(items, names) if names else items)
-    model = _model(checkpoint, options.preset)
+    model = _model(checkpoint, options.preset, _rules(options))
     while found is None or len(found) < options.samples:
         have = 0 if found is None else len(found)
         new = draw(model, pictures, np.random.default_rng([options.seed, have]), min(PART, options.samples - have))
@@ -118,10 +121,14 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     return found
 
 
-def _model(checkpoint: Checkpoint, preset: str) -> D3SModel:
+def _rules(options: argparse.Namespace) -> D3SConfig:
+    return dataclasses.replace(RULES["judged"], blurred_views=int(options.blurred_views))
+
+
+def _model(checkpoint: Checkpoint, preset: str, rules: D3SConfig) -> D3SModel:
     """The networks, with a head that knows nothing yet."""
     tensors = dict(checkpoint.tensors) | {JUDGEMENT + k: v for k, v in JudgementHead().state_dict().items()}
-    config = D3SModel.constants(checkpoint).with_rules(RULES["judged"])
+    config = D3SModel.constants(checkpoint).with_rules(rules)
     model = D3SModel.from_checkpoint(dataclasses.replace(checkpoint, tensors=tensors), torch.device("cpu"), config)
     if preset == "fast":
         make_fast(model)

@@ -107,7 +107,7 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
     @classmethod
     def judged(cls) -> D3SConfig:
         """Calibrated, with a head that judges every frame and a search for what was lost; for the shipped weights."""
-        return cls(box_calibration=0.5, judgement=1, blurred_views=1)
+        return cls(box_calibration=0.5, judgement=1)
 
     @property
     def gem_feature_size(self) -> int:
