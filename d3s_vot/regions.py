@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from d3s_vot.errors import InputError
 from d3s_vot.numbers import array_of, number
 
+FAR = 2.0**20  # pixels; no picture that is read is as long
+
 
 @dataclass(frozen=True)
 class Box:
@@ -249,8 +251,24 @@ def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
         x1, y1 = max(x0 + 1, round(region.x + region.w)), max(y0 + 1, round(region.y + region.h))
         canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
     else:
-        cv2.fillPoly(canvas, [region.points.clip(-(2**30), 2**30).astype(np.int32)], 1)  # C's integers end there
+        # OpenCV walks along every row of it, and C's integers end somewhere.
+        points = _within(region.points, FAR) if np.abs(region.points).max() > FAR else region.points
+        if len(points):
+            cv2.fillPoly(canvas, [points.astype(np.int32)], 1)
     return canvas.astype(bool)
+
+
+def _within(points: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """The corners of the part of a polygon whose coordinates are -reach to reach, N x 2; maybe none."""
+    for axis, side in ((0, -1), (0, 1), (1, -1), (1, 1)):
+        kept = []
+        for a, b in zip(points, np.roll(points, -1, axis=0), strict=True):
+            if side * a[axis] <= reach:
+                kept.append(a)
+            if (side * a[axis] <= reach) != (side * b[axis] <= reach):
+                kept.append(a + (side * reach - a[axis]) / (b[axis] - a[axis]) * (b - a))
+        points = np.array(kept, np.float64).reshape(-1, 2)
+    return points
 
 
 def box_iou(a: Box, b: Box) -> float:

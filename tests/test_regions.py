@@ -122,6 +122,13 @@ def test_what_is_no_mask_is_refused(array):
 def test_corners_far_outside_paint_what_is_inside():
     far = rasterize(Polygon([(-1e12, -1e12), (1e12, -1e12), (1e12, 1e12), (-1e12, 1e12)]), 4, 5)
     assert far.all()
+    beside = rasterize(Polygon([(1e9, 0), (2e9, 0), (2e9, 4), (1e9, 4)]), 4, 5)
+    assert not beside.any()
+    # Below the diagonal of a square picture: an edge from far away to far away.
+    half = rasterize(Polygon([(-1e8, -1e8), (1e8, 1e8), (-1e8, 1e8)]), 64, 64)
+    assert np.array_equal(half, np.tri(64, dtype=bool))
+    near = Polygon([(-900, -900), (900, 900), (-900, 900)])
+    assert np.array_equal(half, rasterize(near, 64, 64))
 
 
 @pytest.mark.parametrize(

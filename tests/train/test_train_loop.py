@@ -497,7 +497,7 @@ def test_a_signal_keeps_the_state_of_the_moment(launch, tmp_path, kind):
     assert column(tmp_path / "run", "iteration") == [3, 6, 9, 10]
 
 
-@pytest.mark.parametrize(("accident", "processes"), [("dies", 1), ("fails", 1), ("fails", 2)])
+@pytest.mark.parametrize(("accident", "processes"), [("dies", 1), ("fails", 2)])
 def test_an_accident_in_a_worker_is_one_sentence_and_keeps_the_state(launch, tmp_path, accident, processes):
     more = ("--iterations", "10", "--workers", "1")
     failed = launch("run", *more, processes=processes, pair=11, accident=accident)

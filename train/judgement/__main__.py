@@ -42,7 +42,7 @@ from train.judgement.pictures import Pictures
 from train.judgement.samples import KINDS, Samples, draw
 
 PART = 600  # samples that are drawn before they are kept
-LEAST = 20 * len(KINDS)  # samples, so that some templates are left to report on
+LEAST = 10 * len(KINDS)  # samples, so that some templates are left to report on
 log = logging.getLogger(__name__)
 
 

@@ -73,7 +73,7 @@ def test_ctrl_c_is_heard(fast_preset: D3STracker) -> None:
 def test_half_precision_in_torch_as_on_a_gpu() -> None:
     exact, half = load_model("D3S", "cpu"), load_model("D3S", "cpu")
     half.networks = {name: Half(network, half.device) for name, network in half.networks.items()}
-    for quick, slow in zip(follow(D3STracker(half), 3), follow(D3STracker(exact), 3), strict=True):
+    for quick, slow in zip(follow(D3STracker(half), 2), follow(D3STracker(exact), 2), strict=True):
         assert box_iou(quick.box, slow.box) > 0.9
         assert quick.confidence != slow.confidence
         assert quick.patch is not None and quick.patch.probability.dtype == np.float32
