@@ -260,13 +260,15 @@ def rasterize(region: Region, height: int, width: int) -> NDArray[np.bool_]:
 
 def _within(points: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
     """The corners of the part of a polygon whose coordinates are -reach to reach, N x 2; maybe none."""
+    points = points.clip(-1e15, 1e15)  # beyond, doubles are coarser than pixels
     for axis, side in ((0, -1), (0, 1), (1, -1), (1, 1)):
         kept = []
         for a, b in zip(points, np.roll(points, -1, axis=0), strict=True):
             if side * a[axis] <= reach:
                 kept.append(a)
             if (side * a[axis] <= reach) != (side * b[axis] <= reach):
-                kept.append(a + (side * reach - a[axis]) / (b[axis] - a[axis]) * (b - a))
+                share = (side * reach - a[axis]) / (b[axis] - a[axis])
+                kept.append(np.rint((1 - share) * a + share * b))
         points = np.array(kept, np.float64).reshape(-1, 2)
     return points
 

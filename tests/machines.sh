@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole suite as on other machines, one setting after the other; a line each, and where the log is.
 #
-#   tests/machines.sh                   all settings, an hour or more
+#   tests/machines.sh                   all settings, two hours or more
 #   tests/machines.sh busy one-core     these
 #   PYTEST_ADDOPTS=tests/web tests/machines.sh    these tests
 set -uo pipefail

@@ -20,7 +20,6 @@ PUBLISHED = (
         file=FILE,
         source="the model zoo of visionml/pytracking",
         convert=f"d3s-vot convert {FILE} {DEFAULT}.safetensors",
-        speed="exact 220 ms of one thread a frame (AMD EPYC, AVX2)",
     ),
     Published(
         RESNET18,
