@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from scenes import scene
 
 from d3s_vot import Box, CheckpointError, D3STracker, Prediction, load_tracker, track_together
+from d3s_vot.online.evidence import MEASURES, gather
 from d3s_vot.regions import box_iou
 from d3s_vot.trackers.d3s import weights
+from d3s_vot.trackers.d3s.fit import largest_part
 from d3s_vot.trackers.d3s.judged import JudgedTarget
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.find import find_weights
@@ -112,3 +116,27 @@ def test_weights_without_a_head_cannot_be_judged(tmp_path) -> None:
         load_tracker(tmp_path / "plain.safetensors", "cpu", rules="judged")
     with pytest.raises(CheckpointError, match="judgement of a head that it does not hold"):
         save_checkpoint(tmp_path / "wrong.safetensors", Checkpoint.create(tensors, "D3S", config | {"judgement": 1}))
+
+
+def test_blurred_views_of_the_first_frame_are_a_choice_of_the_weights(judged: D3STracker, tmp_path: Path) -> None:
+    """By them a picture that is only blurred looks more like the target, and the answers come as before."""
+    shipped = load_checkpoint(find_weights("D3S"))
+    path = tmp_path / "views.safetensors"
+    config = dict(shipped.config) | {"blurred_views": 1}
+    save_checkpoint(path, Checkpoint.create(dict(shipped.tensors), shipped.tracker, config, shipped.provenance))
+    pictures = [picture((80 + t, 90)) for t in range(3)]
+    unsharp = [pictures[0], *(cv2.blur(image, (13, 1)) for image in pictures[1:])]
+    matches = []
+    for tracker in (judged.fork(), load_tracker(str(path), "cpu")):
+        tracker.initialize(pictures[0], box(80, 90))
+        target = tracker.target
+        assert isinstance(target, JudgedTarget)
+        assert len(target.appearance.views) == (0 if tracker.model is judged.model else 3)
+        crop = target.segmenter.crop((81, 90), (31, 31))
+        (seen,) = tracker.model.inspect([(crop.cut(unsharp[1]), target.segmenter.template)])
+        mask = largest_part(seen.probability > tracker.model.config.mask_threshold)
+        found = gather(target.appearance, seen.vectors, seen.similarities, seen.probability, mask)
+        matches.append(float(found.measures[MEASURES.index("match")]))
+        answers = [tracker.track(image) for image in pictures[1:]]
+        assert all(answer.visible and box_iou(answer.box, box(80 + t, 90)) > 0.6 for t, answer in enumerate(answers, 1))
+    assert matches[1] > matches[0]
