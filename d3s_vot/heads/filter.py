@@ -73,6 +73,14 @@ class SteepestDescent(nn.Module):
             "regularization": regularization, "step": self.log_step_length.exp(), "damping": self.config.step_damping
         }  # fmt: skip
 
+    def lessons(self, centers_yx: Tensor, size: int) -> Tensor:
+        """What samples teach, from their targets' centres (n x 2, cells): n x some maps x size x size."""
+        raise NotImplementedError
+
+    def objective(self, lessons: Tensor, weights: Tensor) -> Objective:
+        """What a filter is to meet, from the lessons of n samples and their weights (n)."""
+        raise NotImplementedError
+
 
 class LearntLeastSquares(SteepestDescent):
     """DiMP's: label, mask and weight of a cell are learnt functions of its distance from the target's centre."""
@@ -108,7 +116,7 @@ class LearntLeastSquares(SteepestDescent):
         return torch.stack([label, torch.sigmoid(masked), weight], dim=1)
 
     def objective(self, lessons: Tensor, weights: Tensor) -> Objective:
-        """See `Teacher.objective`."""
+        """See `SteepestDescent.objective`."""
         label, mask, weight = lessons.unbind(dim=1)
         roots = weights.sqrt()[:, None, None]
         return LeastSquares(**self.common(), labels=label, masks=mask, weights=roots * weight)
@@ -130,7 +138,7 @@ class NewtonCrossEntropy(SteepestDescent):
         return (density / (density.sum(dim=(1, 2), keepdim=True) + 1e-8))[:, None]
 
     def objective(self, lessons: Tensor, weights: Tensor) -> Objective:
-        """See `Teacher.objective`."""
+        """See `SteepestDescent.objective`."""
         return CrossEntropy(**self.common(), densities=lessons[:, 0], weights=weights)
 
 
@@ -148,7 +156,7 @@ class GaussianLeastSquares(SteepestDescent):
         return torch.stack([label * mask, mask], dim=1)
 
     def objective(self, lessons: Tensor, weights: Tensor) -> Objective:
-        """See `Teacher.objective`."""
+        """See `SteepestDescent.objective`."""
         label, mask = lessons.unbind(dim=1)
         roots = weights.sqrt()[:, None, None].expand_as(label)
         return LeastSquares(**self.common(), labels=label, masks=mask, weights=roots)
