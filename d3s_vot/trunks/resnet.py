@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from d3s_vot.trunks.trunk import Trunk
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, shapes_of
+
+UNUSED = ("layer4.", "fc.")  # beginnings of names of layers that no trunk has
+
+
+def resnet_shapes(name: str, prefix: str = "") -> dict[str, tuple[int, ...]]:
+    """Names, with a prefix, and shapes of all tensors of torchvision's network, those that a trunk leaves out too."""
+    from torchvision import models  # seconds to import, which the packaged trunks do not need
+
+    return shapes_of(lambda: getattr(models, name)(weights=None), prefix)
 
 
 def build_resnet(name: str, state: Mapping[str, Tensor]) -> Trunk:
@@ -23,7 +32,7 @@ def build_resnet(name: str, state: Mapping[str, Tensor]) -> Trunk:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = 1.001e-5
-    load_exactly(network, state, f"trunk {name}", ignore=("layer4.", "fc."))
+    load_exactly(network, state, f"trunk {name}", ignore=UNUSED)
     stages: list[nn.Module] = [
         nn.Sequential(network.conv1, network.bn1, network.relu),
         nn.Sequential(network.maxpool, network.layer1),

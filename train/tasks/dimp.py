@@ -27,7 +27,7 @@ from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
 from d3s_vot.trackers.dimp.weights import CLASSIFIER, REGRESSOR, TRACKER, TRUNK, create
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, part
 from train.config import TrainConfig
 from train.data.feed import Batch, Feed
 from train.data.sets import PairSets, SetsInWorker
@@ -96,11 +96,11 @@ class PredictedFilter(Task):
         if start is not None:
             if (start.tracker, start.config.get("trunk"), start.config.get("density", 0)) != (TRACKER, config.trunk, 0):
                 raise CheckpointError(f"the weights to start from are not of DiMP on {config.trunk}; choose others")
-            tensors = _part(start, TRUNK)
+            tensors = part(start.tensors, TRUNK)
         task = cls(config.trunk, tensors, rules=rules, stages=config.tuned_stages, seed=config.seed)
         if start is not None:
-            load_exactly(task.classifier, _part(start, CLASSIFIER), "DiMP's classifier")
-            load_exactly(task.regressor, _part(start, REGRESSOR), "DiMP's box regressor")
+            load_exactly(task.classifier, part(start.tensors, CLASSIFIER), "DiMP's classifier")
+            load_exactly(task.regressor, part(start.tensors, REGRESSOR), "DiMP's box regressor")
         if processes > 1:
             task.classifier = synchronize_batch_norm(task.classifier, device)
             task.regressor = synchronize_batch_norm(task.regressor, device)
@@ -236,7 +236,3 @@ def hinge_error(scores: Tensor, labels: Tensor) -> Tensor:
     """Mean square of how far scores are from labels, and from 0 where there is no target and they are above it."""
     wrong = torch.where(labels > TARGET, scores - labels, scores.clamp(min=0))
     return wrong.square().mean()
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}

@@ -20,7 +20,7 @@ from d3s_vot.trackers.atom.published import CONFIGURATIONS
 from d3s_vot.trackers.atom.weights import REGRESSOR, TRACKER, TRUNK, TRUNK_NAME, create, create_regressor
 from d3s_vot.trunks.create import create_trunk, imagenet_tensors
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, part
 from train.config import TrainConfig
 from train.data.feed import Batch
 from train.errors import DataError
@@ -78,14 +78,14 @@ class BoxWorth(Task):
         if start is None:
             state = dict(imagenet_tensors(TRUNK_NAME, trunk_weights))
         elif trunk_weights is None:
-            state = _part(start, TRUNK)
+            state = part(start.tensors, TRUNK)
         else:
             raise CheckpointError("the weights to start from have a trunk; leave out --trunk-weights")
         pairs, rules = config.pairs, CONFIGURATIONS[config.rules].config
         rules = dataclasses.replace(rules, sample_size=pairs.size, search_area_scale=pairs.area_scale)
         task = cls(rules, state, config.seed)
         if start is not None:
-            load_exactly(task.regressor, _part(start, REGRESSOR), "ATOM's box regressor")
+            load_exactly(task.regressor, part(start.tensors, REGRESSOR), "ATOM's box regressor")
         if processes > 1:
             task.regressor = synchronize_batch_norm(task.regressor, device)
         task.trunk.to(device)
@@ -144,7 +144,3 @@ class BoxWorth(Task):
         parts = {TRUNK: self._frozen[1], REGRESSOR: self.regressor.state_dict()}
         tensors = {prefix + k: v for prefix, part in parts.items() for k, v in part.items()}
         return create(tensors, self.rules, provenance)
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}

@@ -20,7 +20,7 @@ from d3s_vot.trackers.atom.target import ATOMTarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, part
 
 
 class Normalized(nn.Module):
@@ -67,14 +67,11 @@ class ATOMModel(Model):
         cls, checkpoint: Checkpoint, device: torch.device, config: ATOMConfig, trunk: Path | None = None
     ) -> ATOMModel:
         """See `Model.from_checkpoint`; the checkpoint has the trunk's weights."""
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
-
+        tensors = checkpoint.tensors
         with torch.device("cpu"):  # whatever the caller makes its own networks on
             regressor = weights.create_regressor()
-        load_exactly(regressor, part(weights.REGRESSOR), "ATOM's box regressor")
-        return cls(create_trunk(weights.TRUNK_NAME, state=part(weights.TRUNK)), regressor, config, device)
+        load_exactly(regressor, part(tensors, weights.REGRESSOR), "ATOM's box regressor")
+        return cls(create_trunk(weights.TRUNK_NAME, state=part(tensors, weights.TRUNK)), regressor, config, device)
 
     def examples(self) -> dict[str, tuple[Tensor, ...]]:
         """See `Model.examples`."""

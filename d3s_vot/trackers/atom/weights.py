@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.errors import CheckpointError
 from d3s_vot.heads.iou import BoxRegressor
 from d3s_vot.trackers.atom.config import ATOMConfig
+from d3s_vot.trunks.resnet import resnet_shapes
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, shapes_of, used
 
 TRACKER = "ATOM"
 TRUNK_NAME = "resnet18"
 TRUNK, REGRESSOR = "feature_extractor.", "bb_regressor."
-COUNTS = ".num_batches_tracked"  # of no use for inference
 UNUSED = (TRUNK + "layer4.", TRUNK + "fc.")
 
 
@@ -32,12 +31,16 @@ def create(
         config: the rules that the weights are for.
         provenance: where the weights come from.
     """
-    return Checkpoint.create(used(tensors), TRACKER, config.changes(), provenance)
+    return Checkpoint.create(used(tensors, UNUSED), TRACKER, config.changes(), provenance)
 
 
-def used(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that the tracker passes."""
-    return {k: v for k, v in tensors.items() if not k.startswith(UNUSED) and not k.endswith(COUNTS)}
+def constants(checkpoint: Checkpoint) -> ATOMConfig:
+    """All constants of the tracker that the weights were made for.
+
+    Raises:
+        InputError: one is unknown or cannot be used.
+    """
+    return ATOMConfig.with_changes(checkpoint.config)
 
 
 def create_regressor() -> BoxRegressor:
@@ -47,20 +50,12 @@ def create_regressor() -> BoxRegressor:
 
 def shapes() -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors."""
-    from torchvision.models import resnet18  # seconds to import
-
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        parts = {TRUNK: resnet18(weights=None), REGRESSOR: create_regressor()}
-    state = {prefix + k: v for prefix, module in parts.items() for k, v in module.state_dict().items()}
-    return {name: tuple(tensor.shape) for name, tensor in used(state).items()}
+    return used(resnet_shapes(TRUNK_NAME, TRUNK) | shapes_of(create_regressor, REGRESSOR), UNUSED)
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    try:
-        config = ATOMConfig.with_changes(checkpoint.config)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    config = checked_constants(constants, checkpoint, what)
     channels = CHANNELS[TRUNK_NAME][3]
     if config.projection_channels > channels:
         raise CheckpointError(

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,8 +15,9 @@ from torch import Tensor
 from d3s_vot.errors import CheckpointError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.d3s.weights import GEM_TRUNK, TRUNK, check, create, head_shapes
+from d3s_vot.trunks.resnet import UNUSED, resnet_shapes
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import COUNTS, check_shapes, part, used
 from d3s_vot.weights.foreign import read_state
 
 PUBLISHED_TRUNK = "resnet50"
@@ -46,10 +46,10 @@ def convert_published(
     head = {name: tensor for name, tensor in net.items() if not name.startswith(TRUNK)}
     shapes = head_shapes(PUBLISHED_TRUNK)
     for name, shape in shapes.items():
-        if name.endswith(".num_batches_tracked"):  # of no use for inference; old files lack it
+        if name.endswith(COUNTS):  # of no use for inference; old files lack it
             head.setdefault(name, torch.zeros(shape, dtype=torch.int64, device="cpu"))
     check_shapes(head, shapes, str(source))
-    trunk = {name.removeprefix(TRUNK): tensor for name, tensor in net.items() if name.startswith(TRUNK)}
+    trunk = part(net, TRUNK)
     tensors = head | _resnet50(trunk, TRUNK, str(source))
     provenance = {"source": source.name, "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
     if gem_trunk_source is not None:
@@ -63,13 +63,10 @@ def convert_published(
 
 def _resnet50(state: Mapping[str, Tensor], prefix: str, what: str) -> dict[str, Tensor]:
     """The part of a ResNet-50 state dict that a trunk uses, under a prefix, verified."""
-    with torch.device("meta"):  # shapes only
-        shapes = {k: tuple(v.shape) for k, v in torchvision.models.resnet50().state_dict().items()}
-    unused = ("layer4.", "fc.")
-    wanted = {prefix + k: v for k, v in shapes.items() if not k.startswith(unused) and k[-8:] != "_tracked"}
-    used = {prefix + k: v for k, v in state.items() if not k.startswith(unused) and k[-8:] != "_tracked"}
-    check_shapes(used, wanted, what)
-    return used
+    wanted = {prefix + k: shape for k, shape in used(resnet_shapes(PUBLISHED_TRUNK), UNUSED).items()}
+    own = {prefix + k: v for k, v in used(state, UNUSED).items()}
+    check_shapes(own, wanted, what)
+    return own
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:

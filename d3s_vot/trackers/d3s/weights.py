@@ -6,17 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.errors import CheckpointError
 from d3s_vot.heads.judgement import JudgementHead
 from d3s_vot.online.augment import FIRST_FRAME_SAMPLES
 from d3s_vot.trackers.d3s.config import D3SConfig
 from d3s_vot.trackers.d3s.network import SegmentationNetwork
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, shapes_of
 
 HEAD, TRUNK, GEM_TRUNK = "segm_predictor.", "feature_extractor.", "gem_extractor."
 JUDGEMENT = "judgement."
@@ -62,16 +61,12 @@ def constants(checkpoint: Checkpoint) -> D3SConfig:
 
 def head_shapes(trunk: str, width: int = 1) -> dict[str, tuple[int, ...]]:
     """Names, with their prefix, and shapes of the segmentation network's tensors on a trunk."""
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = SegmentationNetwork(CHANNELS[trunk], width=width).state_dict()
-    return {HEAD + name: tuple(tensor.shape) for name, tensor in state.items()}
+    return shapes_of(lambda: SegmentationNetwork(CHANNELS[trunk], width=width), HEAD)
 
 
 def judgement_shapes() -> dict[str, tuple[int, ...]]:
     """Names, with their prefix, and shapes of the tensors of the head that judges."""
-    with torch.device("meta"):
-        state = JudgementHead().state_dict()
-    return {JUDGEMENT + name: tuple(tensor.shape) for name, tensor in state.items()}
+    return shapes_of(JudgementHead, JUDGEMENT)
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
@@ -81,10 +76,7 @@ def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     for name in (trunk,) if gem_trunk is None else (trunk, gem_trunk):
         if not isinstance(name, str) or name not in CHANNELS:
             raise CheckpointError(f"{what} needs the trunk {name!r}, which is unknown; update the package")
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    config = checked_constants(constants, checkpoint, what)
     channels = CHANNELS[gem_trunk or trunk][3]
     for name, low, high in (
         ("projection_channels", 1, channels),

@@ -11,8 +11,9 @@ import torch
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
-from d3s_vot.trackers.dimp.weights import LEARNT_LABELS, TRUNK, check, create, used
+from d3s_vot.trackers.dimp.weights import LEARNT_LABELS, TRUNK, UNUSED, check, create
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import used
 from d3s_vot.weights.foreign import read_state
 
 BOTTLENECK = TRUNK + "layer1.0.conv3.weight"  # which ResNet-18 has not
@@ -50,7 +51,7 @@ def read_published(source: str | os.PathLike[str], configuration: str | None = N
         InputError: there is no such configuration, or it is one of another network.
     """
     path = as_path(source, "the published file")
-    state = used(read_state(path))
+    state = used(read_state(path), UNUSED)
     for name, tensor in state.items():
         if tensor.dtype not in (torch.float16, torch.float32):
             raise CheckpointError(f"{path} holds {name[:80]} as {tensor.dtype}, not float16 or float32; check the path")

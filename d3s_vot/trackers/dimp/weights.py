@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.dimp.config import TRUNKS, DiMPConfig
 from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
+from d3s_vot.trunks.resnet import resnet_shapes
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, checked_trunk, shapes_of, used
 
 TRACKER = "DiMP"
-COUNTS = ".num_batches_tracked"  # of no use for inference
-UNUSED = ("feature_extractor.layer4.", "feature_extractor.fc.")
 TRUNK, CLASSIFIER, REGRESSOR = "feature_extractor.", "classifier.", "bb_regressor."
+UNUSED = (TRUNK + "layer4.", TRUNK + "fc.")
 LEARNT_LABELS = CLASSIFIER + "filter_optimizer.label_map_predictor.weight"  # which PrDiMP has not
 
 
@@ -35,12 +33,7 @@ def create(
         config: how the classifier was trained, and the rules that the weights are for.
         provenance: where the weights come from.
     """
-    return Checkpoint.create(used(tensors), TRACKER, {"trunk": trunk, **config.changes()}, provenance)
-
-
-def used(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that the tracker passes."""
-    return {k: v for k, v in tensors.items() if not k.startswith(UNUSED) and not k.endswith(COUNTS)}
+    return Checkpoint.create(used(tensors, UNUSED), TRACKER, {"trunk": trunk, **config.changes()}, provenance)
 
 
 def constants(checkpoint: Checkpoint) -> DiMPConfig:
@@ -54,25 +47,16 @@ def constants(checkpoint: Checkpoint) -> DiMPConfig:
 
 def shapes(trunk: str, config: DiMPConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network."""
-    from torchvision import models  # seconds to import
-
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        parts = {
-            TRUNK: getattr(models, trunk)(weights=None),
-            CLASSIFIER: create_classifier(trunk, config),
-            REGRESSOR: create_regressor(trunk),
-        }
-    state = {prefix + k: v for prefix, module in parts.items() for k, v in module.state_dict().items()}
-    return {name: tuple(tensor.shape) for name, tensor in used(state).items()}
+    every = (
+        resnet_shapes(trunk, TRUNK)
+        | shapes_of(lambda: create_classifier(trunk, config), CLASSIFIER)
+        | shapes_of(lambda: create_regressor(trunk), REGRESSOR)
+    )
+    return used(every, UNUSED)
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    trunk: Any = checkpoint.config.get("trunk")
-    if not isinstance(trunk, str) or trunk not in TRUNKS:
-        raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    trunk = checked_trunk(checkpoint, TRUNKS, what)
+    config = checked_constants(constants, checkpoint, what)
     check_shapes(checkpoint.tensors, shapes(trunk, config), what)

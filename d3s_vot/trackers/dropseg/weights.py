@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.dropseg.config import HEAD_WIDTH, DropSegConfig
 from d3s_vot.trackers.dropseg.network import DropSegNetwork
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, shapes_of
 
 TRACKER = "DropSeg"
 
@@ -39,18 +38,12 @@ def constants(checkpoint: Checkpoint) -> DropSegConfig:
 
 def shapes(config: DropSegConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network."""
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = DropSegNetwork(config).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return shapes_of(lambda: DropSegNetwork(config))
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
-    check_shapes(checkpoint.tensors, shapes(config), what)
+    check_shapes(checkpoint.tensors, shapes(checked_constants(constants, checkpoint, what)), what)
 
 
 def read_architecture(state: Mapping[str, Tensor], what: str) -> DropSegConfig:

@@ -12,8 +12,9 @@ from d3s_vot.errors import CheckpointError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.eco.config import PUBLISHED
 from d3s_vot.trackers.eco.network import VGG
-from d3s_vot.trackers.eco.weights import COUNTS, SHALLOW, TRUNK, check, create
+from d3s_vot.trackers.eco.weights import SHALLOW, TRUNK, check, create
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import used
 from d3s_vot.weights.foreign import read_state
 
 FIRST = "vggmconv1."  # names of VGG-M's layer; all others are ResNet-18's
@@ -39,7 +40,7 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
 def read_published(source: str | os.PathLike[str]) -> Checkpoint:
     """The published file; errors as for `convert_published`."""
     path = as_path(source, "the published file")
-    state = {k: v for k, v in read_state(path).items() if not k.startswith(UNUSED) and not k.endswith(COUNTS)}
+    state = used(read_state(path), UNUSED)
     for name, tensor in state.items():
         if tensor.dtype not in (torch.float16, torch.float32):
             raise CheckpointError(f"{path} holds {name[:80]} as {tensor.dtype}, not float16 or float32; check the path")

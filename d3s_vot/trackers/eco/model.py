@@ -20,7 +20,7 @@ from d3s_vot.trackers.eco.target import ECOTarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.vgg import VGGMConv1
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, part
 
 
 class Blocks(NamedTuple):
@@ -66,13 +66,13 @@ class ECOModel(Model):
     ) -> ECOModel:
         """See `Model.from_checkpoint`."""
         name = checkpoint.config["trunk"]
-        carried = weights.part(checkpoint, weights.TRUNK)
+        carried = part(checkpoint.tensors, weights.TRUNK)
         network = create_trunk(name, state=carried) if carried else create_trunk(name, trunk)
         vgg = None
         if checkpoint.config["shallow"] == VGG:
             with torch.device("cpu"):  # whatever the caller makes its own networks on
                 vgg = VGGMConv1()
-            load_exactly(vgg, weights.part(checkpoint, weights.SHALLOW), "VGG-M")
+            load_exactly(vgg, part(checkpoint.tensors, weights.SHALLOW), "VGG-M")
         return cls(Features(network, checkpoint.config["shallow"], vgg), name, config, device)
 
     def examples(self) -> dict[str, tuple[Tensor, ...]]:

@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
+from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.eco.config import ECOConfig
 from d3s_vot.trackers.eco.network import EARLY, STEM, VGG, channels
+from d3s_vot.trunks.resnet import UNUSED, resnet_shapes
 from d3s_vot.trunks.trunk import CHANNELS
 from d3s_vot.trunks.vgg import VGGMConv1
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, checked_trunk, part, shapes_of, used
 
 TRACKER = "ECO"
 TRUNK, SHALLOW = "trunk.", "shallow."  # prefixes of tensors
-COUNTS = ".num_batches_tracked"  # of no use for inference
 CARRIED = ("resnet18", "resnet34", "resnet50")  # trunks that a checkpoint may carry
 NAMES = ("trunk", "shallow")  # what a configuration holds beside constants
 
@@ -44,8 +43,7 @@ def create(
         provenance: where the weights come from.
     """
     changes = {} if config is None else config.changes()
-    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTS)}
-    return Checkpoint.create(kept, TRACKER, {"trunk": trunk, "shallow": shallow, **changes}, provenance)
+    return Checkpoint.create(used(tensors), TRACKER, {"trunk": trunk, "shallow": shallow, **changes}, provenance)
 
 
 def constants(checkpoint: Checkpoint) -> ECOConfig:
@@ -57,33 +55,18 @@ def constants(checkpoint: Checkpoint) -> ECOConfig:
     return ECOConfig.with_changes({k: v for k, v in checkpoint.config.items() if k not in NAMES})
 
 
-def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a part, by the names that they have in it."""
-    return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
-
-
 def trunk_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what a trunk that is carried has."""
-    from torchvision import models  # seconds to import, which the packaged trunks do not need
-
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = getattr(models, name)(weights=None).state_dict()
-    beyond = ("layer4.", "fc.")
-    return {k: tuple(v.shape) for k, v in state.items() if not k.startswith(beyond) and not k.endswith(COUNTS)}
+    return used(resnet_shapes(name), UNUSED)
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    trunk: Any = checkpoint.config.get("trunk")
+    trunk = checked_trunk(checkpoint, CHANNELS, what)
     shallow: Any = checkpoint.config.get("shallow")
-    if not isinstance(trunk, str) or trunk not in CHANNELS:
-        raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
     if shallow not in (VGG, STEM, EARLY):
         raise CheckpointError(f"{what} needs features of {str(shallow)[:40]!r}, which is unknown; update the package")
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    config = checked_constants(constants, checkpoint, what)
     for block, most in channels(trunk, shallow).items():
         wanted = config.of_block(block).channels
         if wanted > most:
@@ -92,8 +75,7 @@ def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
             )
     shapes: dict[str, tuple[int, ...]] = {}
     if shallow == VGG:
-        with torch.device("meta"):
-            shapes |= {SHALLOW + k: tuple(v.shape) for k, v in VGGMConv1().state_dict().items()}
-    if trunk in CARRIED and (shallow == VGG or part(checkpoint, TRUNK)):  # the published file holds both
+        shapes |= shapes_of(VGGMConv1, SHALLOW)
+    if trunk in CARRIED and (shallow == VGG or part(checkpoint.tensors, TRUNK)):  # the published file holds both
         shapes |= {TRUNK + k: shape for k, shape in trunk_shapes(trunk).items()}
     check_shapes(checkpoint.tensors, shapes, what)

@@ -10,8 +10,9 @@ import torch
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.kys.published import CONFIGURATIONS
-from d3s_vot.trackers.kys.weights import TRUNK, check, create, used
+from d3s_vot.trackers.kys.weights import TRUNK, UNUSED, check, create
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import used
 from d3s_vot.weights.foreign import read_state
 
 BOTTLENECK = TRUNK + "layer1.0.conv3.weight"  # which ResNet-18 has not
@@ -47,7 +48,7 @@ def read_published(source: str | os.PathLike[str], configuration: str = "KYS") -
     if configuration not in CONFIGURATIONS:
         raise InputError(f"there is no configuration {configuration!r}; use one of {', '.join(CONFIGURATIONS)}")
     path = as_path(source, "the published file")
-    state = used(read_state(path))
+    state = used(read_state(path), UNUSED)
     for name, tensor in state.items():
         if tensor.dtype not in (torch.float16, torch.float32):
             raise CheckpointError(f"{path} holds {name[:80]} as {tensor.dtype}, not float16 or float32; check the path")

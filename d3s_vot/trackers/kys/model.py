@@ -26,7 +26,7 @@ from d3s_vot.trackers.kys.target import KYSTarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import Trunk
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import load_exactly
+from d3s_vot.weights.fitting import load_exactly, part
 
 
 class Look(NamedTuple):
@@ -86,17 +86,14 @@ class KYSModel(Model):
     ) -> KYSModel:
         """See `Model.from_checkpoint`; the checkpoint has the trunk's weights."""
         name = checkpoint.config["trunk"]
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
-
+        tensors = checkpoint.tensors
         with torch.device("cpu"):  # whatever the caller makes its own networks on
             classifier, regressor = create_classifier(name, config), create_regressor(name)
             predictor = ScenePredictor(config)
-        load_exactly(classifier, part(weights.CLASSIFIER), f"the classifier on {name}")
-        load_exactly(regressor, part(weights.REGRESSOR), f"the box regressor on {name}")
-        load_exactly(predictor, part(weights.PREDICTOR), "the predictor")
-        network = create_trunk(name, state=part(weights.TRUNK))
+        load_exactly(classifier, part(tensors, weights.CLASSIFIER), f"the classifier on {name}")
+        load_exactly(regressor, part(tensors, weights.REGRESSOR), f"the box regressor on {name}")
+        load_exactly(predictor, part(tensors, weights.PREDICTOR), "the predictor")
+        network = create_trunk(name, state=part(tensors, weights.TRUNK))
         return cls(network, classifier, regressor, predictor, config=config, device=device)
 
     def examples(self) -> dict[str, tuple[Tensor, ...]]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.kys.config import TRUNKS, KYSConfig
 from d3s_vot.trackers.kys.network import ScenePredictor, create_classifier, create_regressor
+from d3s_vot.trunks.resnet import resnet_shapes
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, checked_trunk, shapes_of, used
 
 TRACKER = "KYS"
-COUNTS = ".num_batches_tracked"  # of no use for inference
 TRUNK, CLASSIFIER = "backbone_feature_extractor.", "dimp_classifier."
 REGRESSOR, PREDICTOR = "bb_regressor.", "predictor.predictor."
 UNUSED = (TRUNK + "layer4.", TRUNK + "fc.")
@@ -32,12 +30,7 @@ def create(
         config: how the networks were trained, and the rules that the weights are for.
         provenance: where the weights come from.
     """
-    return Checkpoint.create(used(tensors), TRACKER, {"trunk": trunk, **config.changes()}, provenance)
-
-
-def used(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that the tracker passes."""
-    return {k: v for k, v in tensors.items() if not k.startswith(UNUSED) and not k.endswith(COUNTS)}
+    return Checkpoint.create(used(tensors, UNUSED), TRACKER, {"trunk": trunk, **config.changes()}, provenance)
 
 
 def constants(checkpoint: Checkpoint) -> KYSConfig:
@@ -51,27 +44,16 @@ def constants(checkpoint: Checkpoint) -> KYSConfig:
 
 def published_shapes(trunk: str, config: KYSConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors of a published file."""
-    from torchvision import models  # seconds to import
-
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        parts = {
-            TRUNK: getattr(models, trunk)(weights=None),
-            CLASSIFIER: create_classifier(trunk, config),
-            REGRESSOR: create_regressor(trunk),
-            PREDICTOR: ScenePredictor(config),
-        }
-    return {prefix + k: tuple(v.shape) for prefix, module in parts.items() for k, v in module.state_dict().items()}
+    return (
+        resnet_shapes(trunk, TRUNK)
+        | shapes_of(lambda: create_classifier(trunk, config), CLASSIFIER)
+        | shapes_of(lambda: create_regressor(trunk), REGRESSOR)
+        | shapes_of(lambda: ScenePredictor(config), PREDICTOR)
+    )
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    trunk: Any = checkpoint.config.get("trunk")
-    if not isinstance(trunk, str) or trunk not in TRUNKS:
-        raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
-    shapes = published_shapes(trunk, config)
-    wanted = {k: v for k, v in shapes.items() if not k.startswith(UNUSED) and not k.endswith(COUNTS)}
-    check_shapes(checkpoint.tensors, wanted, what)
+    trunk = checked_trunk(checkpoint, TRUNKS, what)
+    config = checked_constants(constants, checkpoint, what)
+    check_shapes(checkpoint.tensors, used(published_shapes(trunk, config), UNUSED), what)

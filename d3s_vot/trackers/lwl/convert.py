@@ -10,8 +10,9 @@ import torch
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.lwl.published import FILES
-from d3s_vot.trackers.lwl.weights import COUNTS, check, create, read_architecture
+from d3s_vot.trackers.lwl.weights import check, create, read_architecture
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import COUNTS
 from d3s_vot.weights.foreign import read_state
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.lwl.config import BLOCKS, LWLConfig
 from d3s_vot.trackers.lwl.network import LWLNetwork
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, shapes_of, used
 
 TRACKER = "LWL"
-COUNTS = ".num_batches_tracked"  # of no use for inference
 BOX_ENCODER = "box_label_encoder."
 THIRD = "feature_extractor.layer3."  # the stage that says how deep the trunk is
 # What the sizes of the network are read from, and their dimensions.
@@ -32,8 +30,7 @@ def create(tensors: Mapping[str, Tensor], config: LWLConfig, provenance: Mapping
         config: of the network, and the rules of the tracker.
         provenance: where the weights come from.
     """
-    used = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTS)}
-    return Checkpoint.create(used, TRACKER, config.changes(), provenance)
+    return Checkpoint.create(used(tensors), TRACKER, config.changes(), provenance)
 
 
 def constants(checkpoint: Checkpoint) -> LWLConfig:
@@ -47,18 +44,12 @@ def constants(checkpoint: Checkpoint) -> LWLConfig:
 
 def shapes(config: LWLConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network."""
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = LWLNetwork(config).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith(COUNTS)}
+    return used(shapes_of(lambda: LWLNetwork(config)))
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
-    check_shapes(checkpoint.tensors, shapes(config), what)
+    check_shapes(checkpoint.tensors, shapes(checked_constants(constants, checkpoint, what)), what)
 
 
 def read_architecture(state: Mapping[str, Tensor], what: str) -> LWLConfig:

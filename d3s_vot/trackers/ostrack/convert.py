@@ -19,6 +19,7 @@ from d3s_vot.trackers.ostrack.pretrained import begin_from, is_pretrained, pretr
 from d3s_vot.trackers.ostrack.published import CONFIGURATIONS
 from d3s_vot.trackers.ostrack.weights import check, create, read_architecture
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import COUNTS
 from d3s_vot.weights.foreign import read_state
 
 UNUSED = ("backbone.cls_token", "backbone.pos_embed")  # left over from the pre-training
@@ -57,7 +58,7 @@ def read_published(source: str | os.PathLike[str], configuration: str | None = N
     path = as_path(source, "the published file")
     state = read_state(path)
     for name, tensor in state.items():
-        if not name.endswith(".num_batches_tracked") and tensor.dtype not in (torch.float16, torch.float32):
+        if not name.endswith(COUNTS) and tensor.dtype not in (torch.float16, torch.float32):
             raise CheckpointError(f"{path} holds {name[:80]} as {tensor.dtype}, not float32; check the path")
     if configuration is not None and configuration not in CONFIGURATIONS:
         raise InputError(f"there is no configuration {configuration!r}; use one of {', '.join(CONFIGURATIONS)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError, InputError
@@ -13,10 +12,9 @@ from d3s_vot.trackers.ostrack.config import HEAD_WIDTH, OSTrackConfig
 from d3s_vot.trackers.ostrack.network import OSTrackNetwork
 from d3s_vot.trunks.vit import PATCH
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, shapes_of, used
 
 TRACKER = "OSTrack"
-COUNTS = ".num_batches_tracked"  # of no use for inference
 FACTORS = {256: 4.0, 384: 5.0}  # side of the search crop -> that over sqrt(w h), as published
 
 
@@ -28,8 +26,7 @@ def create(tensors: Mapping[str, Tensor], config: OSTrackConfig, provenance: Map
         config: of the network, and the rules that the weights are for.
         provenance: where the weights come from.
     """
-    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTS)}
-    return Checkpoint.create(kept, TRACKER, config.changes(), provenance)
+    return Checkpoint.create(used(tensors), TRACKER, config.changes(), provenance)
 
 
 def constants(checkpoint: Checkpoint) -> OSTrackConfig:
@@ -43,18 +40,12 @@ def constants(checkpoint: Checkpoint) -> OSTrackConfig:
 
 def shapes(config: OSTrackConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network."""
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = OSTrackNetwork(config).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith(COUNTS)}
+    return used(shapes_of(lambda: OSTrackNetwork(config)))
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
-    check_shapes(checkpoint.tensors, shapes(config), what)
+    check_shapes(checkpoint.tensors, shapes(checked_constants(constants, checkpoint, what)), what)
 
 
 def read_architecture(state: Mapping[str, Tensor], what: str) -> OSTrackConfig:

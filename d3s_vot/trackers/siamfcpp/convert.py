@@ -13,8 +13,9 @@ from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.paths import as_path
 from d3s_vot.trackers.siamfcpp.network import read_architecture
 from d3s_vot.trackers.siamfcpp.published import CONFIGURATIONS
-from d3s_vot.trackers.siamfcpp.weights import COUNTS, check, create
+from d3s_vot.trackers.siamfcpp.weights import check, create
 from d3s_vot.weights.checkpoint import Checkpoint, save_checkpoint
+from d3s_vot.weights.fitting import used
 from d3s_vot.weights.foreign import read_foreign_pickle
 
 WRITTEN_MD5 = re.compile(r"[0-9a-f]{32}")
@@ -84,7 +85,7 @@ def _weights(content: object, what: str) -> dict[str, Tensor]:
     state = content.get("model_state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(type(k) is str and isinstance(v, Tensor) for k, v in state.items()):
         raise CheckpointError(f"{what} has no state dict of named tensors; check that it is the right file")
-    own = {name: tensor for name, tensor in state.items() if not name.endswith(COUNTS)}
+    own = used(state)
     for name in ("head.si", "head.bi"):  # two numbers, which some files hold as lists of one
         if name in own and tuple(own[name].shape) == (1,):
             own[name] = own[name].reshape(())

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.siamfcpp.config import HEAD_CONVOLUTIONS, SiamFCppConfig
 from d3s_vot.trackers.siamfcpp.network import SiamFCppNetwork
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.fitting import check_shapes
+from d3s_vot.weights.fitting import check_shapes, checked_constants, checked_trunk, shapes_of, used
 
 TRACKER = "SiamFCpp"
-COUNTS = ".num_batches_tracked"  # of no use for inference
 
 
 def create(
@@ -32,8 +29,7 @@ def create(
         config: heads, and the rules that the weights are for.
         provenance: where the weights come from.
     """
-    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTS)}
-    return Checkpoint.create(kept, TRACKER, {"trunk": trunk, **config.changes()}, provenance)
+    return Checkpoint.create(used(tensors), TRACKER, {"trunk": trunk, **config.changes()}, provenance)
 
 
 def constants(checkpoint: Checkpoint) -> SiamFCppConfig:
@@ -47,18 +43,11 @@ def constants(checkpoint: Checkpoint) -> SiamFCppConfig:
 
 def shapes(trunk: str, config: SiamFCppConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network."""
-    with torch.device("meta"):  # shapes only: nothing is allocated or initialised
-        state = SiamFCppNetwork(trunk, config).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith(COUNTS)}
+    return used(shapes_of(lambda: SiamFCppNetwork(trunk, config)))
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:
     """See `Model.check`."""
-    trunk: Any = checkpoint.config.get("trunk")
-    if not isinstance(trunk, str) or trunk not in HEAD_CONVOLUTIONS:
-        raise CheckpointError(f"{what} needs the trunk {str(trunk)[:40]!r}, which is unknown; update the package")
-    try:
-        config = constants(checkpoint)
-    except InputError as error:
-        raise CheckpointError(f"{what} cannot be used: {error}, or update the package") from error
+    trunk = checked_trunk(checkpoint, HEAD_CONVOLUTIONS, what)
+    config = checked_constants(constants, checkpoint, what)
     check_shapes(checkpoint.tensors, shapes(trunk, config), what)
