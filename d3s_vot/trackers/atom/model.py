@@ -45,22 +45,13 @@ class ATOMModel(Model):
     gives_masks = False
     rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: ATOMConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, trunk: Trunk, regressor: BoxRegressor, config: ATOMConfig, device: torch.device) -> None:
         self.architecture, self.config, self.device = trunk.name, config, device
         self.regressor = regressor.to(device).freeze()
         self._sight = Sight(trunk.to(device), Normalized(), self.regressor).eval()
         self.networks: dict[str, nn.Module] = {"sight": self._sight}
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> ATOMConfig:
-        """See `Model.constants`."""
-        return ATOMConfig.with_changes(checkpoint.config)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

@@ -124,6 +124,7 @@ class D3SModel(Model):
     gives_masks = True
     rules = RULES
     config: D3SConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(
         self,
@@ -147,16 +148,6 @@ class D3SModel(Model):
             "localization": Localization(self.gem_trunk).eval(),
             segmentation: self._segmentation,
         }
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> D3SConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

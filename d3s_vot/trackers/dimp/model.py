@@ -42,6 +42,7 @@ class DiMPModel(Model):
     gives_masks = False
     rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: DiMPConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(
         self,
@@ -57,16 +58,6 @@ class DiMPModel(Model):
         self.regressor = regressor.to(device).freeze()
         self._sight = Sight(trunk.to(device), self.classifier.feature_extractor, self.regressor).eval()
         self.networks: dict[str, nn.Module] = {"sight": self._sight}
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> DiMPConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

@@ -61,6 +61,7 @@ class DropSegModel(Model):
     gives_masks = joins_masks = True
     rules = {"published": DropSegConfig()}  # noqa: RUF012 - a mapping that nobody changes
     config: DropSegConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, network: DropSegNetwork, config: DropSegConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -74,16 +75,6 @@ class DropSegModel(Model):
         }
         self._compiled_hw = tuple(16 * n for n in self._example_view().grid_hw)
         self.networks = dict(self._of_any_size)
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> DropSegConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

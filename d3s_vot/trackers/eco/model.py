@@ -44,21 +44,12 @@ class ECOModel(Model):
     gives_masks = False
     rules = RULES
     config: ECOConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, features: Features, architecture: str, config: ECOConfig, device: torch.device) -> None:
         self.architecture, self.config, self.device = architecture, config, device
         features = features.to(device).eval().requires_grad_(False)
         self.networks: dict[str, nn.Module] = {f"sample {size}": features for size in sample_sizes(config)}
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> ECOConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

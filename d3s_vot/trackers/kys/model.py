@@ -52,6 +52,7 @@ class KYSModel(Model):
     gives_masks = False
     rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: KYSConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(
         self,
@@ -69,16 +70,6 @@ class KYSModel(Model):
         self.predictor = predictor.to(device).freeze()
         self._sight = SceneSight(trunk.to(device), self.classifier.feature_extractor, self.regressor).eval()
         self.networks: dict[str, nn.Module] = {"sight": self._sight}
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> KYSConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

@@ -42,6 +42,7 @@ class LWLModel(Model):
     gives_masks = joins_masks = True
     rules = RULES
     config: LWLConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, network: LWLNetwork, config: LWLConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -54,16 +55,6 @@ class LWLModel(Model):
             "sight": self._sight,
             "decoder": Decode(self._network, config.size_hw).eval(),
         }
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> LWLConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

@@ -55,6 +55,7 @@ class OSTrackModel(Model):
     gives_masks = False
     rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: OSTrackConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, network: OSTrackNetwork, config: OSTrackConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -62,16 +63,6 @@ class OSTrackModel(Model):
         self.architecture = names.get(config.size, f"vit {config.width} x {config.depth}")
         network = network.to(device).freeze()
         self.networks: dict[str, nn.Module] = {"template": TemplateSide(network).eval(), "search": network}
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> OSTrackConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(

@@ -98,6 +98,7 @@ class SiamFCppModel(Model):
     gives_masks = False
     rules = {name: entry.config for name, entry in CONFIGURATIONS.items()}  # noqa: RUF012 - a mapping that nobody changes
     config: SiamFCppConfig
+    constants, check = staticmethod(weights.constants), staticmethod(weights.check)
 
     def __init__(self, network: SiamFCppNetwork, trunk: str, config: SiamFCppConfig, device: torch.device) -> None:
         self.architecture, self.config, self.device = trunk, config, device
@@ -111,16 +112,6 @@ class SiamFCppModel(Model):
             self.networks["scores"] = Scores(network)
         for part in self.networks.values():
             part.eval()
-
-    @classmethod
-    def constants(cls, checkpoint: Checkpoint) -> SiamFCppConfig:
-        """See `Model.constants`."""
-        return weights.constants(checkpoint)
-
-    @classmethod
-    def check(cls, checkpoint: Checkpoint, what: str, remedy: str) -> None:
-        """See `Model.check`."""
-        weights.check(checkpoint, what, remedy)
 
     @classmethod
     def from_checkpoint(
