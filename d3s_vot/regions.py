@@ -85,6 +85,10 @@ class Box:
         """Width times height, in pixels."""
         return self.w * self.h
 
+    def resized(self, down: float, right: float) -> Box:
+        """The same place in an image that shows the same view at another size."""
+        return Box(self.x * right, self.y * down, self.w * right, self.h * down)
+
     @property
     def box(self) -> Box:
         """The box itself; every region has one."""

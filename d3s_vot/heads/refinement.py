@@ -11,10 +11,35 @@ from torch import Tensor
 
 from d3s_vot.compute.timing import stage
 from d3s_vot.heads.config import RefinementConfig
+from d3s_vot.online.state import Numbers, Pair, Place, State
 
 # Boxes (n x 4: x, y, w, h) to values (n) and derivatives by the edges x0, y0, x1, y1 (n x 4).
-Numbers = tuple[float, float, float, float]
 Value = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def refined(
+    state: State,
+    value: Value,
+    draws: NDArray[np.floating],
+    config: RefinementConfig,
+    *,
+    place: Place,
+    base_hw: Pair,
+    device: torch.device,
+) -> State:
+    """The target at the box that fits best about where it is; itself where none does.
+
+    Args:
+        state: the first estimate.
+        value: of boxes in the sample, and its derivatives.
+        draws: n x 4, uniform in -.5 .. .5, of the other boxes that climb.
+        config: constants.
+        place: of the sample.
+        base_hw: sides that the target began with, pixels of a sample.
+        device: of the sample's features.
+    """
+    box = refine(value, state.box_in(place), draws, config, size=place.size, device=device)
+    return state if box is None else state.at_box(box, place, base_hw)
 
 
 def refine(

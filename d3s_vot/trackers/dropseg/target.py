@@ -66,9 +66,7 @@ class DropSegTarget(Target):
     def _measure_in(self, height: int, width: int) -> None:
         """Bring the last answer into the pixels of a frame that shows the same view at another size."""
         if (height, width) != self._image_hw:
-            down, right = height / self._image_hw[0], width / self._image_hw[1]
-            x, y, w, h = self._shape
-            self._shape = Box(x * right, y * down, w * right, h * down)
+            self._shape = self._shape.resized(height / self._image_hw[0], width / self._image_hw[1])
             self._image_hw = (height, width)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from d3s_vot.crops.patches import sample_window
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.config import STRIDE
-from d3s_vot.heads.refinement import refine
+from d3s_vot.heads.refinement import refined
 from d3s_vot.model import Target
 from d3s_vot.online.chance import Chance
 from d3s_vot.online.labels import gaussian_labels
@@ -136,8 +136,7 @@ class KYSTarget(Target):
         moved = self.state.moved((y + dy, x + dx), self._image_hw, c.target_inside_ratio)
         slope = self.model.regressor.slope(seen.sight.boxes, self._modulation)
         draws = self._chance.jitter(c.refinement_boxes - 1)
-        box = refine(slope, moved.box_in(place), draws, c, size=c.sample_size, device=self.model.device)
-        return moved if box is None else moved.at_box(box, place, self._bounds.base_hw)
+        return refined(moved, slope, draws, c, place=place, base_hw=self._bounds.base_hw, device=self.model.device)
 
     # What it changes.
 

@@ -58,7 +58,5 @@ class OSTrackTarget(Target):
     def _measure_in(self, height: int, width: int) -> None:
         """Bring the state into the pixels of a frame that shows the same view at another size."""
         if (height, width) != self._image_hw:
-            down, right = height / self._image_hw[0], width / self._image_hw[1]
-            x, y, w, h = self.state
-            self.state = Box(x * right, y * down, w * right, h * down)
+            self.state = self.state.resized(height / self._image_hw[0], width / self._image_hw[1])
             self._image_hw = (height, width)
