@@ -19,11 +19,15 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep a folder, which is made where it is missing, for this run alone.
 
     Raises:
-        InputError: another run is writing to it.
-        OSError: the folder cannot be written.
+        InputError: another run is writing to it, or it cannot be written.
+        OSError: of the system, where it is locked.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a") as file:  # its end, even by a kill, unlocks
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise InputError(f"{folder} is no folder to write to ({error.strerror}); choose another") from None
+    with file:  # its end, even by a kill, unlocks
         lock(file, folder)
         yield
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from d3s_vot.regions import Region
     from d3s_vot.tracker import Tracker
 
+FILM, PAGE = "film.mp4", "index.html"
 EXAMPLES = """examples:
   d3s-vot compare bag.mp4 --box 205,151,17,50 --trackers D3S ECO-lite0 --output compared
   d3s-vot compare sequences/bag --trackers D3S DiMP-50 --output compared     in VOT layout, with its truth
@@ -62,11 +68,13 @@ def compare(options: argparse.Namespace) -> None:
     Raises:
         InputError: the source, the target, the truth or a tracker cannot be used.
         CheckpointError: weights cannot be used.
-        D3SError: it was interrupted, or the disk is full; what is written holds the frames so far.
+        D3SError: it was interrupted, or a tracker failed; what is written holds the frames so far. Or the disk is
+            full, and an earlier comparison stays.
     """
     from d3s_vot.compare.page import write_comparison
-    from d3s_vot.compare.race import race
+    from d3s_vot.compare.race import Courses, race
     from d3s_vot.locks import locked
+    from d3s_vot.video.outputs import Outputs
     from d3s_vot.video.outputs.encoding import OverlayVideo
     from d3s_vot.video.sources import open_source
     from d3s_vot.video.targets import check_targets
@@ -77,25 +85,48 @@ def compare(options: argparse.Namespace) -> None:
     in_vot_layout = (folder / "groundtruth.txt").is_file()
     truth_file = options.truth or (folder / "groundtruth.txt" if in_vot_layout else None)
     pictures = folder / "color" if (folder / "color").is_dir() else options.source
-    with open_source(pictures) as source, locked(options.output):
+    with open_source(pictures) as source:
         if source.live:
             raise InputError(f"{source.name} has no end; record it, and compare on the file")
         width, height = source.size
         truth = None if truth_file is None else _read_truth(truth_file, height, width)
         region = _target(options, truth)
         check_targets([region], source.size, source.name)
-        film = options.output / "film.mp4"
-        with uninterrupted():
-            OverlayVideo(film, source, names).close()  # says what cannot be written, and leaves nothing
         trackers = _load(options, names)
-        courses, answers = race(source, region, trackers)
-        try:
-            with uninterrupted():  # between the first file and the last frame
-                write_answers(answers, OverlayVideo(film, source, names), source.count, labels=names)
-        finally:
-            if film.is_file():
-                write_comparison(options.output, folder.resolve().name, courses, truth, film)
-    print(f"{options.output / 'index.html'} written")
+        with locked(options.output):
+            with uninterrupted():
+                OverlayVideo(options.output / FILM, source, names).close()  # says what cannot be written
+            courses, answers = race(source, region, trackers)
+            with _renewed(options.output) as new:
+                try:
+                    with uninterrupted():  # between the first file and the last frame
+                        output = Outputs()
+                        output.add(OverlayVideo(new / FILM, source, names))
+                        output.add(Courses(courses))
+                        write_answers(answers, output, source.count, labels=names)
+                finally:
+                    if (new / FILM).is_file():
+                        write_comparison(new, folder.resolve().name, courses, truth, new / FILM)
+    frames = len(courses[0].shapes)
+    if truth is not None and len(truth) != frames:
+        print(f"{truth_file} has {len(truth)} lines for {frames} frames; is it of this video?", file=sys.stderr)
+    print(f"{options.output / PAGE} written")
+
+
+@contextmanager
+def _renewed(folder: Path) -> Iterator[Path]:
+    """A folder for what is to stand in another, and comes there all at once: a killed run leaves the earlier files."""
+    new = folder / ".new"
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
+    new.mkdir()
+    try:
+        yield new
+    finally:
+        with uninterrupted():
+            if (new / PAGE).is_file():  # the last to be written
+                for file in sorted(new.iterdir()):
+                    os.replace(file, folder / file.name)
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def _target(options: argparse.Namespace, truth: list[Region | None] | None) -> Region:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box, Polygon, Region
 from d3s_vot.tracker import Tracker
 from d3s_vot.video.follow import Answers, given
+from d3s_vot.video.outputs import Output
 from d3s_vot.video.sources import Frame, Source
 
 
@@ -28,6 +30,8 @@ class Course:
         confidence: 0..1; NaN in the first frame, and 0 where the frame could not be decoded.
         visible: its own word on whether the target is there.
         seconds: that it took; NaN where it had nothing to do. The first is the initialisation.
+        answer: the latest, which `note` has not added yet or has added last.
+        spent: the seconds that it took.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Course:
     visible: list[bool] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     answer: Prediction | None = None
+    spent: float = float("nan")
 
     @property
     def frames_per_second(self) -> float:
@@ -50,12 +55,12 @@ class Course:
 
         Raises:
             InputError: the image or the region cannot be used.
+            D3SError: the tracker failed; the sentence has its name.
         """
-        began = time.perf_counter()
-        self.tracker.initialize(image, region)
-        self._note(given(region, (image.shape[0], image.shape[1])), time.perf_counter() - began)
-        self.confidence[-1] = float("nan")  # a person's
-        return self._answer
+        with self._timed(0):
+            self.tracker.initialize(image, region)
+        self.answer = given(region, (image.shape[0], image.shape[1]))
+        return self.answer
 
     def go_on(self, image: NDArray[np.uint8] | None) -> Prediction:
         """The next frame; None: it could not be decoded, and the last answer is repeated with confidence 0.
@@ -63,31 +68,46 @@ class Course:
         Raises:
             D3SError: the tracker failed; the sentence has its name.
         """
+        assert self.answer is not None  # begun
         if image is None:
-            self._note(replace(self._answer, confidence=0.0, visible=False), float("nan"))
-            return self._answer
+            self.answer, self.spent = replace(self.answer, confidence=0.0, visible=False), float("nan")
+        else:
+            with self._timed(len(self.shapes)):
+                self.answer = self.tracker.track(image)
+        return self.answer
+
+    def note(self) -> None:
+        """Add the latest answer as that of the next frame."""
+        assert self.answer is not None  # begun
+        self.confidence.append(self.answer.confidence if self.shapes else float("nan"))  # the first is a person's
+        self.shapes.append(self.answer.shape)
+        self.visible.append(self.answer.visible)
+        self.seconds.append(self.spent)
+
+    @contextmanager
+    def _timed(self, frame: int) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            answer = self.tracker.track(image)
+            yield
         except InputError:
             raise
         except Exception as error:
-            place = f"{self.name} failed in frame {len(self.shapes)}"
-            raise D3SError(f"{place}: {type(error).__name__}: {error}") from error
-        self._note(answer, time.perf_counter() - began)
-        return answer
+            raise D3SError(f"{self.name} failed in frame {frame}: {type(error).__name__}: {error}") from error
+        self.spent = time.perf_counter() - began
 
-    @property
-    def _answer(self) -> Prediction:
-        assert self.answer is not None  # begun
-        return self.answer
 
-    def _note(self, answer: Prediction, seconds: float) -> None:
-        self.answer = answer
-        self.shapes.append(answer.shape)
-        self.confidence.append(answer.confidence)
-        self.visible.append(answer.visible)
-        self.seconds.append(seconds)
+class Courses(Output):
+    """What all trackers did; a frame counts once all have answered, so whatever ends the run, they end with one."""
+
+    def __init__(self, courses: Sequence[Course]) -> None:
+        self._courses = courses
+
+    def write(self, frame: Frame, predictions: Sequence[Prediction | None]) -> None:
+        for course in self._courses:
+            course.note()
+
+    def close(self) -> None:
+        """Nothing is left to do."""
 
 
 def race(
@@ -101,10 +121,12 @@ def race(
         trackers: by their names; none twice.
 
     Returns:
-        What each does, which grows while the frames are taken, and each frame with an answer for each tracker.
+        What each does, which grows with the frames that `Courses` is given, and each frame with an answer for each
+        tracker.
 
     Raises:
         InputError: the first frame has no picture, or the region cannot be used in it.
+        D3SError: a tracker failed in it.
     """
     courses = [Course(name, tracker) for name, tracker in trackers.items()]
     first = next(iter(source), None)

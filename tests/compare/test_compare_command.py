@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
+import errno
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import ncc
+import numpy as np
 import pytest
 
 pytest.importorskip("av")
 from videos import disc_video, packet_count
 
-from d3s_vot import zoo
+from d3s_vot import files, zoo
 from d3s_vot.cli import main
+from d3s_vot.compare import page as comparison
+from d3s_vot.prediction import Prediction
 from d3s_vot.regions import Box
+from d3s_vot.tracker import Tracker
 from d3s_vot.video import sources
 from d3s_vot.zoo import save_checkpoint
 
@@ -121,6 +127,109 @@ def test_what_cannot_be_used_is_said_and_nothing_is_lost(
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, error
     assert {file.name: file.read_bytes() for file in output.iterdir()} == before
+    assert main(words(path, ["D3X"], tmp_path / "new", "--box=25,35,31,31")) == 2
+    assert not (tmp_path / "new").exists()
+    capsys.readouterr()
+    (tmp_path / "file").touch()
+    assert main(words(path, trackers, tmp_path / "file", "--box=25,35,31,31")) == 2
+    assert "is no folder to write to (File exists); choose another" in capsys.readouterr().err
+
+
+def failing_in(frame: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two trackers fails there."""
+    track, calls = Tracker.track, itertools.count()
+
+    def fail(self: Tracker, image: np.ndarray) -> Prediction:
+        if next(calls) == 2 * frame - 1:
+            raise error
+        return track(self, image)
+
+    monkeypatch.setattr(Tracker, "track", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RuntimeError("no memory"), "near failed in frame 9: RuntimeError: no memory"), (KeyboardInterrupt(), "9 frames")],
+)
+def test_what_ends_it_between_two_trackers_leaves_film_table_and_page_of_the_same_frames(
+    error: BaseException,
+    said: str,
+    video: tuple[Path, list[Box]],
+    trackers: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out"
+    failing_in(9, error, monkeypatch)
+    assert main(words(video[0], trackers, output, "--truth", str(video[0].with_name("truth.txt")))) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert said in last and "is it of this video" not in last
+    assert packet_count(output / "film.mp4") == 9
+    assert [(row["frame"], row["tracker"]) for row in rows(output)[-2:]] == [("8", "far"), ("8", "near")]
+    assert ", 9 frames of" in (output / "index.html").read_text()
+    assert sorted(file.name for file in output.iterdir()) == [".lock", "film.mp4", "frames.csv", "index.html"]
+
+
+def test_a_tracker_that_cannot_begin_is_named(
+    video: tuple[Path, list[Box]],
+    trackers: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(Tracker, "initialize", fail)
+    assert main(words(video[0], trackers, tmp_path / "out", "--box=25,35,31,31")) == 1
+    assert capsys.readouterr().err == "d3s-vot: far failed in frame 0: RuntimeError: no memory\n"
+
+
+@pytest.mark.parametrize("place", ["film", "page"])
+def test_a_full_disk_leaves_an_earlier_comparison(
+    place: str,
+    video: tuple[Path, list[Box]],
+    trackers: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Film, table and page come together; also nothing of a run that was killed is in their way."""
+    path, output = video[0], tmp_path / "out"
+    assert main(words(path, trackers, output, "--box", "25,35,31,31")) == 0
+    before = {file.name: file.read_bytes() for file in output.iterdir()}
+    (output / ".new").mkdir()
+    (output / ".new" / "frames.csv").write_text("of a killed run")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if place == "page":
+        monkeypatch.setattr(comparison, "write_whole", full)
+    else:
+        monkeypatch.setattr(files.os, "fsync", full)
+    assert main(words(path, trackers, output, "--truth", str(path.with_name("truth.txt")))) == 1
+    assert "No space left on device" in capsys.readouterr().err.splitlines()[-1]
+    assert {file.name: file.read_bytes() for file in output.iterdir()} == before
+
+
+@pytest.mark.parametrize("length", [COUNT - 10, COUNT + 5])
+def test_a_truth_of_another_length_is_told(
+    length: int, video: tuple[Path, list[Box]], trackers: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = tmp_path / "truth.txt"
+    truth.write_text("25,35,31,31\n" * length)
+    assert main(words(video[0], trackers, tmp_path / "out", "--truth", str(truth))) == 0
+    assert f"truth.txt has {length} lines for {COUNT} frames; is it of this video?" in capsys.readouterr().err
+    measured = [row["overlap"] != "" for row in rows(tmp_path / "out")[::2]]
+    assert measured == [0 < k < length for k in range(COUNT)]  # the first is given
+
+
+def test_one_frame_is_a_comparison_too(trackers: list[str], tmp_path: Path) -> None:
+    path, boxes = disc_video(tmp_path / "one.mp4", 1)
+    assert main(words(path, trackers, tmp_path / "out", f"--box={','.join(map(str, boxes[0]))}")) == 0
+    assert len(rows(tmp_path / "out")) == 2 and ", 1 frame of" in (tmp_path / "out" / "index.html").read_text()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium")
