@@ -40,7 +40,7 @@ from train.loop import Trainer
 from train.memory import choose_precision, use_cpu_well
 from train.parallel import Group, PeerError, choose_process_device
 from train.tasks.d3s import Segmentation
-from train.tasks.names import DEFAULT, NAMES, UNLABELLED, task
+from train.tasks.names import DEFAULT, NAMES, SCHEDULES_OF, UNLABELLED, task
 from train.validation import Validation, write_sheet
 
 CACHE = Path("~/.cache/d3s_vot/train")
@@ -125,10 +125,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--validate-only", metavar="WEIGHTS",
                         help="score these weights (a file, or D3S) on the held-out pairs, train nothing")  # fmt: skip
     parser.add_argument("--tracker", choices=NAMES, default=DEFAULT,
-                        help="what is trained, by a schedule of its name: siamfcpp, dropmae, ostrack, atom, dimp, lwl; "
-                        f"default {DEFAULT}, by quick")  # fmt: skip
-    parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="quick",
-                        help="the settings of the run that no option gives; default quick")  # fmt: skip
+                        help=f"what is trained; default {DEFAULT}")  # fmt: skip
+    parser.add_argument("--schedule", choices=sorted(SCHEDULES),
+                        help="the settings of the run that no option gives; default the first of the tracker's: "
+                        + "; ".join(f"{name} {', '.join(own)}" for name, own in SCHEDULES_OF.items()))  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")
     parser.add_argument("--trunk-weights", type=Path, metavar="FILE",
                         help="ImageNet weights of a trunk that comes from no package")  # fmt: skip
@@ -153,7 +153,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                              help="processes that make pairs, for each that trains")  # fmt: skip
     of_schedule.add_argument("--checkpoint-minutes", type=_not_negative, metavar="M",
                              help="at most between two states; 0: one with each line of the log")  # fmt: skip
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    own = SCHEDULES_OF[options.tracker]
+    options.schedule = options.schedule or own[0]
+    if options.schedule not in own:
+        parser.error(f"{options.schedule} is no schedule of {options.tracker}; choose {' or '.join(own)} (--schedule)")
+    return options
 
 
 def _config(options: argparse.Namespace) -> TrainConfig:
@@ -167,7 +172,8 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     )  # fmt: skip
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.augmentation is not None:
-        given["pairs"] = AUGMENTATIONS[options.augmentation]
+        of_tracker = {"size": config.pairs.size, "area_scale": config.pairs.area_scale}  # its network asks for these
+        given["pairs"] = dataclasses.replace(AUGMENTATIONS[options.augmentation], **of_tracker)
     return dataclasses.replace(config, **given)
 
 
@@ -190,6 +196,8 @@ def _validate_only(
 ) -> None:
     """Print the scores of a checkpoint on the held-out pairs; write the sheet of the first ones."""
     checkpoint = load_checkpoint(find_weights(options.validate_only))
+    if checkpoint.tracker != D3SModel.name:
+        raise DataError(f"the weights to validate are of {checkpoint.tracker}, not of {D3SModel.name}; choose others")
     model = D3SModel.from_checkpoint(checkpoint, device, D3SModel.constants(checkpoint), options.trunk_weights)
     validation = Validation(
         [i for i in items if i.held_out], weights, config.pairs, count=config.validation_pairs,

@@ -107,6 +107,10 @@ def test_mistakes_are_told_in_a_sentence(stills: Path, tmp_path: Path, capsys: p
     for count in ("5", "0", "many"):
         with pytest.raises(SystemExit):
             command.main(words(stills, output, "--samples", count))
+    for mistake in (["--seed", "-1"], ["--output", str(tmp_path)]):
+        with pytest.raises(SystemExit) as exit_:
+            command.main(words(stills, output, *mistake))
+        assert exit_.value.code == 2 and mistake[1] in capsys.readouterr().err
     assert command.main(words(stills, output, "--weights", "nothing")) == 2
     assert command.main(words(tmp_path / "nowhere", output)) == 2
     for line in capsys.readouterr().err.splitlines():

@@ -1,4 +1,4 @@
-"""The training loop on a small data set that the tests draw: learning, resuming, several processes, command line."""
+"""The training loop on a small data set that the tests draw: learning, resuming, several processes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ from torch import nn
 from train_data import draw_stills
 from waiting import PATIENCE
 
-import train.report
 from d3s_vot import Box
 from d3s_vot.errors import CheckpointError
-from d3s_vot.locks import locked
 from d3s_vot.tracker import Tracker as D3STracker
 from d3s_vot.trackers.d3s.weights import trunks
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.zoo import load_checkpoint, load_model
-from train.__main__ import main
 from train.augment.render import Renderer, collate
 from train.config import SCHEDULES, PairConfig, TrainConfig
 from train.data.index import index
@@ -611,74 +608,3 @@ def test_tensorboard_is_asked_for_by_name_or_written(items, tmp_path, monkeypatc
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [e.step for e in events.Scalars("loss")] == [1, 2, 3, 4]
     assert "validation_iou/all" in events.Tags()["scalars"] and events.Tags()["images"] == ["pairs"]
-
-
-@pytest.fixture
-def command(stills, tmp_path, monkeypatch):
-    """Runs `main` in this process with a small schedule, and returns the exit code."""
-    monkeypatch.setitem(SCHEDULES, "quick", dataclasses.replace(SMALL, validation_pairs=6))
-    base = ["--data", f"stills={stills}", "--output", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"),
-            "--device", "cpu"]  # fmt: skip
-    return lambda *more: main([*base, *more])
-
-
-def test_command_line_trains_and_validates(command, tmp_path, capsys):
-    assert command("--iterations", "2", "--seed", "3") == 0
-    path = tmp_path / "run" / "head.safetensors"
-    facts = load_checkpoint(path).provenance
-    assert facts["iterations"] == 2 and facts["config"]["seed"] == 3 and facts["schedule"] == "quick"
-    assert command("--iterations", "2", "--seed", "3") == 2
-    assert "holds a run already" in capsys.readouterr().err
-    assert command("--validate-only", str(path)) == 0
-    table = capsys.readouterr().out.splitlines()
-    assert table[-1].split()[:2] == ["all", "6"]
-    assert float(table[-1].split()[2]) == pytest.approx(facts["validation_iou"], abs=1e-3)
-    rows_of_sets = table[table.index("collection  pairs    IoU") + 1 : -1]
-    assert {line.split()[0] for line in rows_of_sets} <= {"shapes", "video_clips"} and rows_of_sets
-    assert (tmp_path / "run" / "validation.png").stat().st_size > 1000
-
-
-@pytest.mark.parametrize("more", [[], ["--resume"]])
-def test_a_second_run_on_one_folder_is_refused(command, tmp_path, capsys, more):
-    assert command("--iterations", "1") == 0
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with locked(tmp_path / "run"):  # as by another run
-        assert command("--iterations", "1", *more) == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said == f"train: another run is writing to {tmp_path / 'run'}; wait for it, or choose another folder"
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-    assert command("--iterations", "1", "--resume") == 0
-
-
-def test_command_line_refuses_in_one_sentence(command, tmp_path, capsys):
-    for more, text in (
-        (["--data", f"stills={tmp_path / 'absent'}"], "absent"),
-        (["--data", "pictures=x"], "pictures"),
-        (["--resume"], "to resume from"),
-        (["--start-from", "absent.safetensors"], "absent.safetensors"),
-        (["--validate-only", "absent.safetensors"], "absent.safetensors"),
-        (["--device", "tpu"], "tpu"),
-        (["--trunk", "resnet18", "--trunk-weights", str(tmp_path / "absent.pt")], "absent.pt"),
-    ):
-        assert command(*more) == 2
-        *before, said = capsys.readouterr().err.splitlines()
-        assert said.startswith("train: ") and text in said, said
-        assert all(" pictures/s" in line for line in before)  # progress of the check of the data
-    for more, text in (
-        (["--iterations", "0"], "1 or more"),
-        (["--learning-rate", "nan"], "above 0"),
-        (["--checkpoint-minutes", "-1"], "0 or more"),
-        (["--workers", "few"], "whole number"),
-    ):
-        with pytest.raises(SystemExit) as exit_:
-            command(*more)
-        assert exit_.value.code == 2 and text in capsys.readouterr().err
-
-
-def test_a_full_disk_is_named(command, capsys, monkeypatch):
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(train.report, "write_whole", full)
-    assert command() == 2
-    assert "No space left on device" in capsys.readouterr().err

@@ -65,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=whole_number, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the new weights; samples are kept beside")
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed {options.seed} is no seed; give 0 or more")
+    if options.output.is_dir():  # or it would be found when all is drawn
+        parser.error(f"--output {options.output} is a folder; name a file in it")
     if options.samples < LEAST:
         parser.error(f"--samples {options.samples} are too few to fit and to report on; ask for {LEAST} or more")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from d3s_vot.errors import CheckpointError
 from d3s_vot.trackers.d3s.config import RULES
+from d3s_vot.trackers.d3s.model import D3SModel
 from d3s_vot.trackers.d3s.network import SegmentationNetwork, location_channel
 from d3s_vot.trackers.d3s.weights import HEAD, TRUNK, create, trunks
 from d3s_vot.trunks.create import create_trunk
@@ -64,8 +65,13 @@ class Segmentation(Task):
         """New networks for a run, or those of a checkpoint.
 
         Raises:
-            CheckpointError: the trunk's weights, or those to begin with, are missing, damaged or of another network.
+            CheckpointError: the schedule is of another tracker, or the trunk's weights, or those to begin with, are
+                missing, damaged or of another network.
         """
+        if config.rules not in RULES:  # or it would be found when the run ends
+            raise CheckpointError("the schedule is of another tracker than D3S; choose quick or published")
+        if start is not None and start.tracker != D3SModel.name:
+            raise CheckpointError(f"the weights to start from are of {start.tracker}, not of D3S; choose others")
         if config.tuned_stages:
             trunk = create_trainable_trunk(config.trunk, config.tuned_stages, trunk_weights)
         else:

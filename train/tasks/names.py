@@ -6,7 +6,17 @@ from train.errors import DataError
 from train.tasks.base import MakeTask
 
 DEFAULT = "D3S"
-NAMES = (DEFAULT, "SiamFCpp", "DropMAE", "OSTrack", "ATOM", "DiMP", "LWL")
+# The schedules that each is trained by; the first one, unless another is asked for.
+SCHEDULES_OF = {
+    DEFAULT: ("quick", "published"),
+    "SiamFCpp": ("siamfcpp",),
+    "DropMAE": ("dropmae", "dropmae-published"),
+    "OSTrack": ("ostrack", "ostrack-published"),
+    "ATOM": ("atom", "atom-density"),
+    "DiMP": ("dimp",),
+    "LWL": ("lwl",),
+}
+NAMES = tuple(SCHEDULES_OF)
 UNLABELLED = ("DropMAE",)  # trained on videos without masks
 
 
