@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from dimp_golden import filled, load
+from dimp_models import random_parts
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from d3s_vot.online.chance import Chance
 from d3s_vot.trackers.kys import weights
 from d3s_vot.trackers.kys.config import KYSConfig
 from d3s_vot.trackers.kys.model import KYSModel
-from d3s_vot.trackers.kys.network import ScenePredictor, random_state
+from d3s_vot.trackers.kys.network import ScenePredictor, create_classifier
 from d3s_vot.trackers.kys.published import CONFIGURATIONS
 from d3s_vot.weights.checkpoint import Checkpoint
 
@@ -30,7 +31,9 @@ SMALL = {
 @lru_cache(maxsize=1)
 def random_net() -> dict[str, Tensor]:
     """By the published names, on ResNet-18."""
-    return random_state("resnet18", KYSConfig())
+    config = KYSConfig()
+    prefixes = (weights.TRUNK, weights.CLASSIFIER, weights.REGRESSOR, weights.PREDICTOR)
+    return random_parts(prefixes, lambda: create_classifier("resnet18", config), lambda: ScenePredictor(config))
 
 
 def random_checkpoint(**rules: float) -> Checkpoint:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from d3s_vot.heads.precise_roi import PooledMap, precise_roi_pool
-from d3s_vot.trunks.trunk import fold_batch_norm
+from d3s_vot.trunks.trunk import CHANNELS, fold_batch_norm
 
 WIDTH = 256  # channels behind the first convolution
 BINS = (5, 3)  # of a box, in the maps at stride 8 and 16
@@ -165,3 +165,8 @@ class Slope:
 def corners(boxes: Tensor) -> Tensor:
     """x, y, w, h to x0, y0, x1, y1, along the last axis."""
     return torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], dim=-1)
+
+
+def create_regressor(trunk: str) -> BoxRegressor:
+    """The box regressor on a trunk, with random weights."""
+    return BoxRegressor(*CHANNELS[trunk][2:])

@@ -18,12 +18,12 @@ from torch.utils.data import Dataset
 from d3s_vot.errors import CheckpointError
 from d3s_vot.heads.config import STRIDE
 from d3s_vot.heads.filter import centers_in_cells, distances
-from d3s_vot.heads.iou import BoxFeatures, Modulation, corners
+from d3s_vot.heads.iou import BoxFeatures, Modulation, corners, create_regressor
 from d3s_vot.online.correlation import Samples, correlate
 from d3s_vot.online.discriminative import as_kernel
 from d3s_vot.online.steepest import steepest_descent
 from d3s_vot.trackers.dimp.config import TRUNKS, DiMPConfig
-from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
+from d3s_vot.trackers.dimp.network import create_classifier
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
 from d3s_vot.trackers.dimp.weights import CLASSIFIER, REGRESSOR, TRACKER, TRUNK, create
 from d3s_vot.weights.checkpoint import Checkpoint

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError
-from d3s_vot.heads.iou import BoxFeatures, Modulation
+from d3s_vot.heads.iou import BoxFeatures, Modulation, create_regressor
 from d3s_vot.trackers.atom.config import ATOMConfig
 from d3s_vot.trackers.atom.published import CONFIGURATIONS
-from d3s_vot.trackers.atom.weights import REGRESSOR, TRACKER, TRUNK, TRUNK_NAME, create, create_regressor
+from d3s_vot.trackers.atom.weights import REGRESSOR, TRACKER, TRUNK, TRUNK_NAME, create
 from d3s_vot.trunks.create import create_trunk, imagenet_tensors
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import load_exactly, part
@@ -46,7 +46,7 @@ class BoxWorth(Task):
     def __init__(self, rules: ATOMConfig, state: dict[str, Tensor], seed: int) -> None:
         super().__init__()
         self.rules, self.seed = rules, seed
-        self.regressor: Any = create_regressor()
+        self.regressor: Any = create_regressor(TRUNK_NAME)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # done: a resumed run goes on from there
         # In a tuple, where modules do not look for parts of them.
         self._frozen = (create_trunk(TRUNK_NAME, state=state), state)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from d3s_vot.given import Frame, Given
-from d3s_vot.heads.iou import BoxRegressor, Modulation
+from d3s_vot.heads.iou import BoxRegressor, Modulation, create_regressor
 from d3s_vot.heads.sight import Seen, Sight, look
 from d3s_vot.model import Model
 from d3s_vot.online.features import normalize_features
@@ -60,7 +60,7 @@ class ATOMModel(Model):
         """See `Model.from_checkpoint`; the checkpoint has the trunk's weights."""
         tensors = checkpoint.tensors
         with torch.device("cpu"):  # whatever the caller makes its own networks on
-            regressor = weights.create_regressor()
+            regressor = create_regressor(weights.TRUNK_NAME)
         load_exactly(regressor, part(tensors, weights.REGRESSOR), "ATOM's box regressor")
         return cls(create_trunk(weights.TRUNK_NAME, state=part(tensors, weights.TRUNK)), regressor, config, device)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from d3s_vot.errors import CheckpointError
-from d3s_vot.heads.iou import BoxRegressor
+from d3s_vot.heads.iou import create_regressor
 from d3s_vot.trackers.atom.config import ATOMConfig
 from d3s_vot.trunks.resnet import resnet_shapes
 from d3s_vot.trunks.trunk import CHANNELS
@@ -43,14 +43,9 @@ def constants(checkpoint: Checkpoint) -> ATOMConfig:
     return ATOMConfig.with_changes(checkpoint.config)
 
 
-def create_regressor() -> BoxRegressor:
-    """The box regressor, with random weights."""
-    return BoxRegressor(*CHANNELS[TRUNK_NAME][2:])
-
-
 def shapes() -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors."""
-    return used(resnet_shapes(TRUNK_NAME, TRUNK) | shapes_of(create_regressor, REGRESSOR), UNUSED)
+    return used(resnet_shapes(TRUNK_NAME, TRUNK) | shapes_of(lambda: create_regressor(TRUNK_NAME), REGRESSOR), UNUSED)
 
 
 def check(checkpoint: Checkpoint, what: str, remedy: str) -> None:

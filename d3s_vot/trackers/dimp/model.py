@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.filter import Classifier
 from d3s_vot.heads.first_filter import Learnt, learn_first
-from d3s_vot.heads.iou import BoxRegressor
+from d3s_vot.heads.iou import BoxRegressor, create_regressor
 from d3s_vot.heads.sight import Seen, Sight, look
 from d3s_vot.model import Model
 from d3s_vot.online.chance import Chance
 from d3s_vot.online.state import State
 from d3s_vot.trackers.dimp import weights
 from d3s_vot.trackers.dimp.config import DiMPConfig
-from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
+from d3s_vot.trackers.dimp.network import create_classifier
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
 from d3s_vot.trackers.dimp.target import DiMPTarget
 from d3s_vot.trunks.create import create_trunk

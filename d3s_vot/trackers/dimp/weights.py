@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from d3s_vot.heads.iou import create_regressor
 from d3s_vot.trackers.dimp.config import TRUNKS, DiMPConfig
-from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
+from d3s_vot.trackers.dimp.network import create_classifier
 from d3s_vot.trunks.resnet import resnet_shapes
 from d3s_vot.weights.checkpoint import Checkpoint
 from d3s_vot.weights.fitting import check_shapes, checked_constants, checked_trunk, shapes_of, used

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from d3s_vot.given import Frame, Given
 from d3s_vot.heads.filter import Classifier
 from d3s_vot.heads.first_filter import Learnt, learn_first
-from d3s_vot.heads.iou import BoxFeatures, BoxRegressor
+from d3s_vot.heads.iou import BoxFeatures, BoxRegressor, create_regressor
 from d3s_vot.heads.sight import Seen, maps_of
 from d3s_vot.model import Model
 from d3s_vot.online.chance import Chance
 from d3s_vot.online.state import State
 from d3s_vot.trackers.kys import weights
 from d3s_vot.trackers.kys.config import KYSConfig
-from d3s_vot.trackers.kys.network import Fused, ScenePredictor, SceneSight, create_classifier, create_regressor
+from d3s_vot.trackers.kys.network import Fused, ScenePredictor, SceneSight, create_classifier
 from d3s_vot.trackers.kys.published import CONFIGURATIONS
 from d3s_vot.trackers.kys.scene import Scene
 from d3s_vot.trackers.kys.target import KYSTarget

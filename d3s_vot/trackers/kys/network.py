@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from d3s_vot.compute.timing import stage
 from d3s_vot.heads.filter import Classifier, LearntLeastSquares
-from d3s_vot.heads.iou import BoxRegressor
 from d3s_vot.heads.sight import Sight
 from d3s_vot.trackers.kys.config import KYSConfig
 from d3s_vot.trackers.kys.matching import costs, shifted
@@ -156,27 +155,3 @@ def _processing() -> nn.Sequential:
 def create_classifier(trunk: str, config: KYSConfig) -> Classifier:
     """DiMP's classifier on a trunk, with random weights."""
     return Classifier(CHANNELS[trunk][3], LearntLeastSquares(config))
-
-
-def create_regressor(trunk: str) -> BoxRegressor:
-    """The box regressor on a trunk, with random weights."""
-    return BoxRegressor(*CHANNELS[trunk][2:])
-
-
-def random_state(trunk: str, config: KYSConfig, seed: int = 0) -> dict[str, Tensor]:
-    """Weights that training begins with, by the published names; the trunk's are random too."""
-    from torchvision import models
-
-    with torch.random.fork_rng(), torch.device("cpu"):
-        torch.manual_seed(seed)
-        classifier = create_classifier(trunk, config)
-        classifier.filter_optimizer.start()  # type: ignore[operator, attr-defined]
-        network = getattr(models, trunk)(weights=None)
-        network.layer4 = network.fc = nn.Identity()
-        parts = {
-            "backbone_feature_extractor": network,
-            "dimp_classifier": classifier,
-            "bb_regressor": create_regressor(trunk),
-            "predictor.predictor": ScenePredictor(config),
-        }
-    return {f"{part}.{k}": v for part, module in parts.items() for k, v in module.state_dict().items()}

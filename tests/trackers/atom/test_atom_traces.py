@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from d3s_vot import Box
 from d3s_vot.compute.arithmetic import exact
 from d3s_vot.given import Given
+from d3s_vot.heads.iou import create_regressor
 from d3s_vot.trackers.atom.config import FIRST_SAMPLES
 from d3s_vot.trackers.atom.model import ATOMModel
 from d3s_vot.trackers.atom.published import CONFIGURATIONS
 from d3s_vot.trackers.atom.target import ATOMTarget
-from d3s_vot.trackers.atom.weights import create_regressor
 from d3s_vot.trunks.create import create_trunk
 
 DEFAULT = CONFIGURATIONS["ATOM"].config
@@ -38,7 +38,7 @@ NEAR = {"localize_crossing": 2.0}
 def test_golden_trace(golden, shared, name) -> None:
     g, config = golden(f"atom_trace_{name}.npz"), TRACES[name]
     trunk = create_trunk("resnet18", state=load_file(shared / "weights" / "resnet18_trunk.safetensors"))
-    regressor = create_regressor()
+    regressor = create_regressor("resnet18")
     load(regressor, trace_state(regressor, "bb_regressor.", shared, 1.0), "bb_regressor.")
     model = ATOMModel(trunk, regressor, config, torch.device("cpu"))
     frames = frames_of(g, shared)[: FRAMES[name] + 1]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from dimp_models import random_state
 
 from d3s_vot.cli import main
 from d3s_vot.errors import CheckpointError, InputError
 from d3s_vot.trackers.dimp.config import DiMPConfig
 from d3s_vot.trackers.dimp.convert import convert_published, read_published
 from d3s_vot.trackers.dimp.model import DiMPModel
-from d3s_vot.trackers.dimp.network import random_state
 from d3s_vot.trackers.dimp.published import BENCHMARKS, CONFIGURATIONS, PUBLISHED
 from d3s_vot.trackers.dimp.weights import shapes
 from d3s_vot.trackers.names import by_name
@@ -30,7 +30,7 @@ class NetConstructor:
 
 @lru_cache
 def random_net(name: str) -> dict[str, torch.Tensor]:
-    return random_state("resnet18", CONFIGURATIONS[name].config)
+    return random_state(CONFIGURATIONS[name].config)
 
 
 def published_file(path: Path, name: str = "DiMP-18", change=lambda net: None, zipped: bool = False) -> Path:

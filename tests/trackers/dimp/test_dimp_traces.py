@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from d3s_vot import Box, Polygon
 from d3s_vot.compute.arithmetic import exact
 from d3s_vot.given import Given
+from d3s_vot.heads.iou import create_regressor
 from d3s_vot.trackers.dimp.model import DiMPModel
-from d3s_vot.trackers.dimp.network import create_classifier, create_regressor
+from d3s_vot.trackers.dimp.network import create_classifier
 from d3s_vot.trackers.dimp.published import CONFIGURATIONS
 from d3s_vot.trackers.dimp.target import DiMPTarget
 from d3s_vot.trunks.create import create_trunk
