@@ -172,8 +172,10 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     )  # fmt: skip
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.augmentation is not None:
-        of_tracker = {"size": config.pairs.size, "area_scale": config.pairs.area_scale}  # its network asks for these
-        given["pairs"] = dataclasses.replace(AUGMENTATIONS[options.augmentation], **of_tracker)
+        own = config.pairs  # the tracker's network asks for crops of this size
+        given["pairs"] = dataclasses.replace(
+            AUGMENTATIONS[options.augmentation], size=own.size, area_scale=own.area_scale
+        )
     return dataclasses.replace(config, **given)
 
 
