@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from small import save_small
 
 from d3s_vot import D3STracker, InputError, load_tracker
 
@@ -58,14 +59,20 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def fast_preset() -> D3STracker:
+def fast_preset(small_weights: Path) -> D3STracker:
     """A tracker of the preset fast, on a CPU; whoever needs it skips where OpenVINO is missing or cannot compile."""
     try:
-        return load_tracker("D3S", "cpu", preset="fast")
+        return load_tracker(small_weights, "cpu", preset="fast")
     except InputError as error:
         if "the preset fast" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged weights with a smaller search patch, see `small`."""
+    return save_small(tmp_path_factory.mktemp("small") / "D3S.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -161,10 +161,10 @@ def test_neither_pil_nor_torch_is_imported_to_tell_images_apart():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_tracker_answers_the_same_whatever_the_kind_of_image():
+def test_the_tracker_answers_the_same_whatever_the_kind_of_image(small_weights):
     first, second = (scene(t)[0] for t in (0, 1))
     box = scene(0)[1]
-    tracker = load_tracker(device="cpu")
+    tracker = load_tracker(small_weights, device="cpu")
     kinds = [lambda array: array, Image.fromarray, lambda array: torch.from_numpy(array).permute(2, 0, 1)]
     answers = []
     for kind in kinds:

@@ -17,6 +17,7 @@ import torch
 from matching import Matching, matching
 from scenes import resized, scene
 from simple import simple
+from small import save_small
 
 from d3s_vot import Box, D3STracker, InputError, Mask, Prediction, load_tracker, track_together, zoo
 from d3s_vot.regions import Region, box_iou
@@ -33,14 +34,15 @@ HEIGHT, WIDTH = 120, 160
 
 
 @pytest.fixture(scope="module")
-def shipped() -> D3STracker:
-    return load_tracker("D3S", device="cpu", rules="calibrated")  # those that are judged: trackers/d3s/test_judged.py
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> D3STracker:
+    """Those that are judged: trackers/d3s/test_judged.py."""
+    return load_tracker(save_small(tmp_path_factory.mktemp("small") / "D3S.safetensors", judgement=0), device="cpu")
 
 
 @pytest.fixture(scope="module")
-def begun(shipped: D3STracker) -> list[D3STracker]:
+def begun(calibrated: D3STracker) -> list[D3STracker]:
     """On the first frame of the scene, for `targets`; make `copies` of them."""
-    return forks(shipped, targets())
+    return forks(calibrated, targets())
 
 
 @pytest.fixture(params=[1, 27])
@@ -161,10 +163,10 @@ def test_uploads_and_passes_are_counted(
     for t in range(1, 4):
         counts.clear()
         track_together(three, scene(t)[0])
-        assert counts == {"uploads": 1, "trunk 3 x 256": 1, "network 3": 1, **crops}
+        assert counts == {"uploads": 1, "trunk 3 x 128": 1, "network 3": 1, **crops}
     counts.clear()
     track_together(copies(begun), scene(1)[0])
-    assert (counts["uploads"], counts["trunk 3 x 256"], counts["trunk 1 x 256"]) == (1, 1, 1)
+    assert (counts["uploads"], counts["trunk 3 x 128"], counts["trunk 1 x 128"]) == (1, 1, 1)
     assert (counts["network 3"], counts["network 1"]) == (1, 1)
 
 

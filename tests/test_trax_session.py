@@ -86,9 +86,11 @@ def play(tracker: Any, objects: list[Any], frames: list[Path], unseen: str | Non
     return client.answers
 
 
-def test_three_objects_in_one_session_and_in_three(frames: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_objects_in_one_session_and_in_three(
+    frames: list[Path], small_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """D3S: the same masks, up to pixels at the threshold; every frame is decoded once, and passed in batches."""
-    tracker = d3s_vot.load_tracker("D3S", device="cpu")
+    tracker = d3s_vot.load_tracker(small_weights, device="cpu")
     read: list[str] = []
     original = trax_session.read_image
 

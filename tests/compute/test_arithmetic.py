@@ -58,8 +58,8 @@ def follow(tracker: D3STracker) -> list[tuple[float, ...]]:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> D3STracker:
-    return load_tracker("D3S", device="cpu")
+def shipped(small_weights: Path) -> D3STracker:
+    return load_tracker(small_weights, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_surroundings_change_no_bit(shipped: D3STracker, expected: list[tuple[fl
 
 
 @pytest.mark.parametrize("name", ["autocast", "inference mode", "double", "half", "another device"])
-def test_nor_do_they_where_it_is_loaded(shipped: D3STracker, name: str) -> None:
+def test_nor_do_they_where_it_is_loaded(shipped: D3STracker, small_weights: Path, name: str) -> None:
     with SURROUNDINGS[name]():
-        loaded = load_tracker("D3S", device="cpu").model
+        loaded = load_tracker(small_weights, device="cpu").model
     for part in ("trunk", "network", "head"):
         ours, theirs = (getattr(model, part).state_dict() for model in (shipped.model, loaded))
         assert ours.keys() == theirs.keys()
@@ -109,13 +109,15 @@ def test_settings_come_back_with_the_last_thread_that_needs_them() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("preset", ["exact", "fast"])
-def test_a_forked_process_answers_the_same(preset: str, request: pytest.FixtureRequest) -> None:
+def test_a_forked_process_answers_the_same(
+    preset: str, small_weights: Path, request: pytest.FixtureRequest
+) -> None:
     if preset == "fast":
         request.getfixturevalue("fast_preset")
     code = (
         "import os, torch; torch.set_num_threads(2)\n"
         "from d3s_vot import InputError, load_tracker; from test_arithmetic import follow\n"
-        f"tracker = load_tracker(device='cpu', preset={preset!r})\n"
+        f"tracker = load_tracker({str(small_weights)!r}, device='cpu', preset={preset!r})\n"
         "before = follow(tracker)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
@@ -128,9 +130,12 @@ def test_a_forked_process_answers_the_same(preset: str, request: pytest.FixtureR
     here = Path(__file__)
     paths = os.pathsep.join(map(str, (here.parents[2], here.parents[1], here.parent)))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True,
-        text=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, "PYTHONPATH": paths, "OMP_WAIT_POLICY": "passive"},  # the cores have other tests to run
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.stdout == "0\n", done.stderr
 
 

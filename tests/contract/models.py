@@ -10,11 +10,10 @@ import ncc
 import ostrack_golden
 from eco_golden import quick_checkpoint
 from siamfcpp_golden import random_checkpoint
+from small import small_checkpoint
 
 from d3s_vot.trackers.names import NAMES
 from d3s_vot.weights.checkpoint import Checkpoint
-from d3s_vot.weights.find import find_weights
-from d3s_vot.zoo import load_checkpoint
 
 EVERY = (*NAMES, "NCC")  # with the one of the documentation
 
@@ -23,7 +22,7 @@ def checkpoint_of(name: str) -> Checkpoint:
     """Weights of a tracker; where none come with the package, random ones do."""
     match name:
         case "D3S":
-            return load_checkpoint(find_weights("D3S"))
+            return small_checkpoint()
         case "SiamFCpp":
             return random_checkpoint("tinyconv", memory_size=3, memory_step=2)
         case "OSTrack":

@@ -75,8 +75,8 @@ def write_davis(root: Path, year: int, sequences: dict[str, list[tuple[np.ndarra
 
 
 @pytest.fixture(scope="session")
-def tracker() -> Tracker:
-    return load_tracker("D3S", "cpu")
+def tracker(small_weights: Path) -> Tracker:
+    return load_tracker(small_weights, "cpu")
 
 
 @pytest.fixture(scope="session")

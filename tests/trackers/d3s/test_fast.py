@@ -24,17 +24,17 @@ def follow(tracker: D3STracker, frames: int = 5) -> list:
     return [tracker.track(scene(t)[0]) for t in range(1, frames)]
 
 
-def test_answers_are_those_of_the_exact_preset(fast_preset: D3STracker) -> None:
-    for quick, exact in zip(follow(fast_preset), follow(load_tracker("D3S", "cpu")), strict=True):
+def test_answers_are_those_of_the_exact_preset(fast_preset: D3STracker, small_weights: Path) -> None:
+    for quick, exact in zip(follow(fast_preset), follow(load_tracker(small_weights, "cpu")), strict=True):
         assert box_iou(quick.box, exact.box) > 0.9
         assert np.abs(quick.mask ^ exact.mask).mean() < 0.005
         assert quick.confidence == pytest.approx(exact.confidence, abs=0.02)
         assert quick.visible == exact.visible
 
 
-def test_features_and_probabilities_are_near_the_exact_ones(fast_preset: D3STracker) -> None:
-    exact, model = load_model("D3S", "cpu"), fast_preset.model
-    patches = torch.rand(27, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
+def test_features_and_probabilities_are_near_the_exact_ones(fast_preset: D3STracker, small_weights: Path) -> None:
+    exact, model = load_model(small_weights, "cpu"), fast_preset.model
+    patches = torch.rand(27, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 255
     for some in (patches[:1], patches):
         expected = exact.gem_features(some)
         difference = (model.gem_features(some) - expected).norm() / expected.norm()
@@ -70,8 +70,8 @@ def test_ctrl_c_is_heard(fast_preset: D3STracker) -> None:
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
-def test_half_precision_in_torch_as_on_a_gpu() -> None:
-    exact, half = load_model("D3S", "cpu"), load_model("D3S", "cpu")
+def test_half_precision_in_torch_as_on_a_gpu(small_weights: Path) -> None:
+    exact, half = load_model(small_weights, "cpu"), load_model(small_weights, "cpu")
     half.networks = {name: Half(network, half.device) for name, network in half.networks.items()}
     for quick, slow in zip(follow(D3STracker(half), 2), follow(D3STracker(exact), 2), strict=True):
         assert box_iou(quick.box, slow.box) > 0.9
