@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import warm
 from torch import nn
 from train_data import draw_stills
 from waiting import PATIENCE
@@ -100,15 +101,16 @@ def launch(driver, stills, tmp_path):
     """Runs the command line in its own process: launch(folder, *arguments, processes=1, **accident)."""
 
     def run(folder: str, *more: str, processes: int = 1, config: dict | None = None, **plan: Any):
-        start = [sys.executable]
-        if processes > 1:
-            start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         arguments = ["--data", f"stills={stills}", "--output", str(tmp_path / folder), "--device", "cpu",
                      "--cache", str(tmp_path / "cache"), *more]  # fmt: skip
         plan["config"] = QUICK | (config or {})
         here = Path(__file__).resolve().parents[2]
         environment = os.environ | {"PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
-        command = [*start, str(driver), json.dumps(plan), *arguments]
+        command = [str(driver), json.dumps(plan), *arguments]
+        if processes == 1:
+            return warm.run(command, environment)
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, *torchrun, *command]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2 * PATIENCE)
 
     return run
