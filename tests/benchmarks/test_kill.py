@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.timeout(1200)  # each of its programs loads a network
 def test_track_at_random_moments() -> None:
-    words = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--programs", "track", "--frames", "20"]
+    words = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--programs", "track", "--frames", "8"]
     done = subprocess.run(
         [*words, "--moments", "1", "--seed", "3"],
         capture_output=True,

@@ -100,14 +100,15 @@ def results(output: Path, dataset: str = "got10k-val") -> dict[str, bytes]:
     }
 
 
-# --- with the shipped network
+# --- with the shipped network, on a smaller search patch
 
 
 @pytest.fixture(scope="module")
-def tracked(val: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tracked(val: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the command."""
     output = tmp_path_factory.mktemp("runs")
-    assert main(["--dataset", "got10k-val", "--root", str(val), "--output", str(output)]) == 0
+    command = ["--dataset", "got10k-val", "--root", str(val), "--output", str(output), "--tracker", str(small_weights)]
+    assert main(command) == 0
     return output
 
 
@@ -124,14 +125,14 @@ def test_files_of_a_run(val: Path, tracked: Path) -> None:
         assert times.shape == (count,) and (times > 0).all()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["settings"]["threads"] == 1 and len(manifest["settings"]["weights"]) == 64
-    assert manifest["settings"]["configuration"]["gem_patch_size"] == 256
+    assert manifest["settings"]["configuration"]["gem_patch_size"] == 128
     assert manifest["sequences"] == {"a": 4, "b": 6, "c": 5}
     assert list((folder / "report").glob("*.png"))
 
 
-def test_same_files_and_figures_as_the_toolkit(val: Path, tracked: Path, tmp_path: Path) -> None:
+def test_same_files_and_figures_as_the_toolkit(val: Path, tracked: Path, small_weights: Path, tmp_path: Path) -> None:
     experiment = ExperimentGOT10k(str(val), "val", str(tmp_path / "results"), str(tmp_path / "reports"))
-    experiment.run(D3STracker())
+    experiment.run(D3STracker(weights=small_weights))
     theirs = {
         str(path.relative_to(tmp_path / "results")): path.read_bytes()
         for path in sorted((tmp_path / "results").rglob("*_001.txt"))
@@ -142,8 +143,8 @@ def test_same_files_and_figures_as_the_toolkit(val: Path, tracked: Path, tmp_pat
     assert written["overall"]["AO"] == pytest.approx(100 * figures["ao"], abs=1e-9)
 
 
-def test_two_workers_give_the_same_files(val: Path, tracked: Path, tmp_path: Path) -> None:
-    run(BoxBenchmark("got10k-val"), val, tmp_path, pool=Pool(workers=2))
+def test_two_workers_give_the_same_files(val: Path, tracked: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(BoxBenchmark("got10k-val"), val, tmp_path, choice=Choice(small_weights), pool=Pool(workers=2))
     assert results(tmp_path) == results(tracked)
 
 
@@ -162,8 +163,8 @@ def test_report_of_a_finished_run(
     assert "a: no results" in said and "2 of 2 sequences have no results of D3S" in said
 
 
-def test_toolkit_tracker_takes_pil_and_arrays(val: Path) -> None:
-    tracker = D3STracker("mine")
+def test_toolkit_tracker_takes_pil_and_arrays(val: Path, small_weights: Path) -> None:
+    tracker = D3STracker("mine", small_weights)
     assert (tracker.name, tracker.is_deterministic) == ("mine", True)
     files = sorted((val / "val" / "a").glob("*.jpg"))
     box = np.loadtxt(val / "val" / "a" / "groundtruth.txt", delimiter=",")[0]
@@ -568,6 +569,6 @@ def test_a_run_that_is_told_to_end(val: Path, tmp_path: Path, kind: signal.Signa
     assert not list(output.rglob("*.part"))
     finished = results(output)
     assert all(path.with_name(f"{path.parent.name}_time.txt").is_file() for path in output.rglob("*_001.txt"))
-    drift(val, output, pool=Pool(workers))
-    drift(val, tmp_path / "whole", pool=Pool(workers))
+    drift(val, output)
+    drift(val, tmp_path / "whole")
     assert results(output) == results(tmp_path / "whole") and finished.items() < results(output).items()

@@ -31,11 +31,12 @@ def easy(count: int, seed: int) -> Samples:
 
 
 def test_it_learns_what_the_evidence_says_and_reports_on_others() -> None:
-    told = report(fit(easy(640, 0), epochs=12, seed=0), easy(300, 1))
+    head = fit(easy(640, 0), epochs=12, seed=0)
+    told = report(head, easy(300, 1))
     assert told["ROC area"] > 0.98 and told["calibration"] < 0.1
     assert all(told[f"size, {kind}"] < 0.25 for kind in KINDS)
     mixed = easy(300, 1)
-    astray = report(fit(easy(640, 0), epochs=12, seed=0), replace(mixed, quality=mixed.quality[::-1].copy()))
+    astray = report(head, replace(mixed, quality=mixed.quality[::-1].copy()))
     assert astray["ROC area"] < 0.7 and astray["calibration"] > 0.1
 
 

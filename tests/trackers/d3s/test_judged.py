@@ -76,8 +76,9 @@ def test_the_model_learns_nothing_while_the_target_is_away(judged: D3STracker) -
     assert (tracker.target.gem.sample_weights == before).all()
 
 
-def test_together_as_each_alone(judged: D3STracker) -> None:
+def test_together_as_each_alone(small_weights: Path) -> None:
     """One of the two is searched for while the other is seen."""
+    judged = load_tracker(small_weights, "cpu")
     pictures = [picture((80, 90))] * 2 + [picture(None)] * 6
     alone = follow(judged, pictures)
     first, second = judged.fork(), judged.fork()

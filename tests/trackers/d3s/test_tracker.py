@@ -27,6 +27,12 @@ def shipped():
     return load_tracker("D3S", device="cpu")
 
 
+@pytest.fixture(scope="module")
+def small(small_weights):
+    """For what does not depend on the size of the search patch."""
+    return load_tracker(small_weights, device="cpu")
+
+
 def state(tracker: D3STracker) -> list[float]:
     target = tracker.target
     return [*target.position_yx, target.scale, target.history.scores[-1]]
@@ -131,17 +137,17 @@ def test_mask_lies_where_the_box_is(shipped):
     assert box_iou(Mask(prediction.mask).box, prediction.box) > 0.8
 
 
-def test_same_input_same_bits(shipped):
-    first, second = (follow(shipped.fork(), scene(0)[1].polygon) for _ in range(2))
+def test_same_input_same_bits(small):
+    first, second = (follow(small.fork(), scene(0)[1].polygon) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a.polygon.points, b.polygon.points)
         assert np.array_equal(a.patch.probability, b.patch.probability)
         assert a.confidence == b.confidence
 
 
-def test_forks_share_the_network_and_nothing_else(shipped):
-    alone = follow(shipped.fork(), scene(0)[1])
-    a, b = shipped.fork(), shipped.fork()
+def test_forks_share_the_network_and_nothing_else(small):
+    alone = follow(small.fork(), scene(0)[1])
+    a, b = small.fork(), small.fork()
     assert a.model is b.model
     a.initialize(scene(0)[0], scene(0)[1])
     b.initialize(scene(0)[0], Box(90, 70, 30, 30))
@@ -150,15 +156,15 @@ def test_forks_share_the_network_and_nothing_else(shipped):
         assert a.track(scene(t)[0]).region == expected.region
 
 
-def test_callers_arrays_stay_as_they_are(shipped):
+def test_callers_arrays_stay_as_they_are(small):
     image, box = scene(0)
     mask = np.zeros(image.shape[:2], np.uint8)
     mask[40:60, 30:50] = 3
     points = np.array(box.polygon.points)
     copies = image.copy(), mask.copy(), points.copy()
-    shipped.initialize(image, mask=mask)
-    shipped.initialize(image, Polygon(points))
-    shipped.track(image)
+    small.initialize(image, mask=mask)
+    small.initialize(image, Polygon(points))
+    small.track(image)
     assert all(np.array_equal(a, b) for a, b in zip((image, mask, points), copies, strict=True))
 
 
@@ -197,19 +203,19 @@ def test_targets_outside_the_image_are_refused(shipped, region):
         shipped.initialize(scene(0)[0], region)
 
 
-def test_a_target_far_larger_than_the_image_is_refused_and_changes_nothing(shipped):
-    expected = follow(shipped.fork(), scene(0)[1], frames=1)[-1]
-    shipped.initialize(*scene(0))
+def test_a_target_far_larger_than_the_image_is_refused_and_changes_nothing(small):
+    expected = follow(small.fork(), scene(0)[1], frames=1)[-1]
+    small.initialize(*scene(0))
     with pytest.raises(InputError, match="larger"):
-        shipped.initialize(scene(0)[0], Box(-1e5, -1e5, 3e5, 3e5))
+        small.initialize(scene(0)[0], Box(-1e5, -1e5, 3e5, 3e5))
     with pytest.raises(InputError, match="thinner"):
-        shipped.initialize(scene(0)[0], Box(50, 50, 1e-7, 50))
-    assert shipped.track(scene(1)[0]).region == expected.region
+        small.initialize(scene(0)[0], Box(50, 50, 1e-7, 50))
+    assert small.track(scene(1)[0]).region == expected.region
 
 
 @pytest.mark.parametrize("part", ["GEM", "Segmenter", "first_frame_samples", "ScoreHistory"])
-def test_an_initialisation_that_fails_anywhere_changes_nothing(shipped, monkeypatch, part):
-    ours, expected = shipped.fork(), shipped.fork()
+def test_an_initialisation_that_fails_anywhere_changes_nothing(small, monkeypatch, part):
+    ours, expected = small.fork(), small.fork()
     for one in (ours, expected):
         one.initialize(*scene(0))
         one.track(scene(1)[0])
@@ -242,37 +248,37 @@ def test_a_small_target_keeps_its_size_without_a_mask(shipped):
 
 
 @pytest.mark.parametrize("kind", [lambda m: m, Mask, torch.from_numpy, np.ndarray.tolist, Image.fromarray])
-def test_masks_of_every_kind_begin_the_same(shipped, kind):
+def test_masks_of_every_kind_begin_the_same(small, kind):
     mask = cv2.circle(np.zeros((120, 160), np.uint8), (40, 50), 15, 255, -1)
-    shipped.initialize(scene(0)[0], mask=kind(mask))
-    assert shipped.target.size_hw == (31, 31) and shipped.target.position_yx == (50, 40)
+    small.initialize(scene(0)[0], mask=kind(mask))
+    assert small.target.size_hw == (31, 31) and small.target.position_yx == (50, 40)
 
 
-def test_other_bad_input_is_refused_in_one_sentence(shipped):
+def test_other_bad_input_is_refused_in_one_sentence(small):
     image, box = scene(0)
     for call in (
-        lambda: shipped.initialize(image),
-        lambda: shipped.initialize(image, (1, 2, 3, 4)),
-        lambda: shipped.initialize(image[..., 0], box),
-        lambda: shipped.initialize(image.astype(np.uint16), box),
-        lambda: shipped.initialize(image, mask=np.zeros(image.shape[:2])),
-        lambda: shipped.initialize(image, mask=np.ones((5, 5))),
-        lambda: shipped.fork().track(image),
+        lambda: small.initialize(image),
+        lambda: small.initialize(image, (1, 2, 3, 4)),
+        lambda: small.initialize(image[..., 0], box),
+        lambda: small.initialize(image.astype(np.uint16), box),
+        lambda: small.initialize(image, mask=np.zeros(image.shape[:2])),
+        lambda: small.initialize(image, mask=np.ones((5, 5))),
+        lambda: small.fork().track(image),
     ):
         with pytest.raises(InputError) as caught:
             call()
         assert "\n" not in str(caught.value) and len(str(caught.value)) > 20
 
 
-def test_a_refused_frame_leaves_the_state_alone(shipped):
-    expected = follow(shipped.fork(), scene(0)[1], frames=2)[-1]
-    shipped.initialize(*scene(0))
-    shipped.track(scene(1)[0])
+def test_a_refused_frame_leaves_the_state_alone(small):
+    expected = follow(small.fork(), scene(0)[1], frames=2)[-1]
+    small.initialize(*scene(0))
+    small.track(scene(1)[0])
     with pytest.raises(InputError, match="keep their size"):
-        shipped.track(scene(1)[0][:100])
+        small.track(scene(1)[0][:100])
     with pytest.raises(InputError, match="grey"):
-        shipped.track(scene(1)[0][..., 0])
-    assert shipped.track(scene(2)[0]).region == expected.region
+        small.track(scene(1)[0][..., 0])
+    assert small.track(scene(2)[0]).region == expected.region
 
 
 @pytest.mark.parametrize("kind", ["box", "polygon", "mask"])
@@ -288,23 +294,23 @@ def test_frames_that_change_their_size_are_answered_in_their_own_pixels(shipped,
         assert box_iou(Mask(prediction.mask).box, truth) > 0.6, (t, factor)
 
 
-def test_a_size_that_comes_back_changes_nothing_else(shipped):
+def test_a_size_that_comes_back_changes_nothing_else(small):
     """Brought into other pixels and back before anything is looked for: the state is the same."""
-    shipped.initialize(*scene(0))
-    before = [*state(shipped), *shipped.target.size_hw]
+    small.initialize(*scene(0))
+    before = [*state(small), *small.target.size_hw]
     for height, width in ((180, 240), (90, 121), (120, 160)):
-        shipped.target._measure_in(height, width)
-    assert [*state(shipped), *shipped.target.size_hw] == pytest.approx(before, rel=1e-12)
+        small.target._measure_in(height, width)
+    assert [*state(small), *small.target.size_hw] == pytest.approx(before, rel=1e-12)
 
 
-def test_another_ratio_of_sides_is_refused(shipped):
-    expected = follow(shipped.fork(), scene(0)[1], frames=2)[-1]
-    shipped.initialize(*scene(0))
-    shipped.track(scene(1)[0])
+def test_another_ratio_of_sides_is_refused(small):
+    expected = follow(small.fork(), scene(0)[1], frames=2)[-1]
+    small.initialize(*scene(0))
+    small.track(scene(1)[0])
     for height, width in ((160, 120), (117, 160), (123, 160), (240, 300)):
         with pytest.raises(InputError, match=f"{width} x {height}.*ratio of width to height"):
-            shipped.track(np.zeros((height, width, 3), np.uint8))
-    assert shipped.track(scene(2)[0]).region == expected.region
+            small.track(np.zeros((height, width, 3), np.uint8))
+    assert small.track(scene(2)[0]).region == expected.region
 
 
 def test_a_vanished_target_is_reported(shipped):
