@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from d3s_vot.online.evidence import MAPS, MEASURES
+from d3s_vot.trackers.d3s.model import D3SModel
+from d3s_vot.weights.find import find_weights
 from d3s_vot.zoo import load_checkpoint
 from train.judgement import __main__ as command
 from train.judgement.fit import fit, report
@@ -87,6 +89,8 @@ def test_the_command_goes_on_from_kept_samples_and_refuses_those_of_another_run(
     assert command.main(words(stills, output)) == 1
     assert "the samples are kept" in capsys.readouterr().err and not output.exists()
     monkeypatch.setattr(command, "draw", draw)
+    assert command.main(words(stills, output, "--blurred-views")) == 2  # another evidence
+    assert "are of other weights, data, seed, preset or views" in capsys.readouterr().err and not output.exists()
     assert command.main(words(stills, output)) == 0
     with np.load(output.with_suffix(".samples.npz")) as kept:
         for field in fields(Samples):
@@ -96,11 +100,30 @@ def test_the_command_goes_on_from_kept_samples_and_refuses_those_of_another_run(
     made = load_checkpoint(output)
     assert made.config["judgement"] == 1 and made.provenance["judgement"]["samples"] >= 60
     assert command.main(words(stills, output, "--seed", "1")) == 2
-    assert "are of other weights, data, seed or preset" in capsys.readouterr().err
+    assert "are of other weights, data, seed, preset or views" in capsys.readouterr().err
     kept_file = output.with_suffix(".samples.npz")
     kept_file.write_bytes(kept_file.read_bytes()[:1000])
     assert command.main(words(stills, output)) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_blurred_views_are_asked_for_by_the_weights_that_were_made_with_them_alone(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def draw(model: D3SModel, *_: object) -> Samples:
+        asked.append(model.config.blurred_views)
+        return easy(60, 0)
+
+    monkeypatch.setattr(command, "draw", draw)
+    views, plain = tmp_path / "views.safetensors", tmp_path / "plain.safetensors"
+    assert command.main(words(stills, views, "--blurred-views")) == 0
+    assert command.main(words(stills, plain, "--weights", str(views))) == 0
+    shipped = load_checkpoint(find_weights("D3S")).config
+    assert load_checkpoint(views).config == shipped | {"blurred_views": 1}
+    assert load_checkpoint(plain).config == shipped
+    assert asked == [1, 0]
 
 
 def test_mistakes_are_told_in_a_sentence(stills: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,8 @@ def _run(options: argparse.Namespace) -> None:
         log.info("%s %.3f", name, value)
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(JUDGEMENT)}
     tensors |= {JUDGEMENT + name: tensor.half() for name, tensor in head.state_dict().items()}
-    config = dict(checkpoint.config) | _rules(options).changes()
+    before, after = D3SModel.constants(checkpoint), _constants(options, checkpoint)
+    config = {k: v for k, v in checkpoint.config.items() if k not in before.changes()} | after.changes()
     provenance = dict(checkpoint.provenance) | {"judgement": {"samples": len(samples), "held out": held} | told}
     save_checkpoint(options.output, Checkpoint.create(tensors, checkpoint.tracker, config, provenance))
     log.info("written to %s", options.output)
@@ -115,7 +116,7 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     names = [name for path in options.hold_out for name in read_names(path)]
     items = index(sources, cache=options.cache.expanduser(), workers=1).items
     pictures = Pictures.of(hold_out(items, names) if names else items)
-    model = _model(checkpoint, options.preset, _rules(options))
+    model = _model(checkpoint, options.preset, _constants(options, checkpoint))
     while found is None or len(found) < options.samples:
         have = 0 if found is None else len(found)
         new = draw(model, pictures, np.random.default_rng([options.seed, have]), min(PART, options.samples - have))
@@ -125,14 +126,15 @@ def _samples(options: argparse.Namespace, checkpoint: Checkpoint) -> Samples:
     return found
 
 
-def _rules(options: argparse.Namespace) -> D3SConfig:
-    return dataclasses.replace(RULES["judged"], blurred_views=int(options.blurred_views))
+def _constants(options: argparse.Namespace, checkpoint: Checkpoint) -> D3SConfig:
+    """Those that the new head is for; of the checkpoint's own, what its networks were made for stays."""
+    rules = dataclasses.replace(RULES["judged"], blurred_views=int(options.blurred_views))
+    return D3SModel.constants(checkpoint).with_rules(rules)
 
 
-def _model(checkpoint: Checkpoint, preset: str, rules: D3SConfig) -> D3SModel:
+def _model(checkpoint: Checkpoint, preset: str, config: D3SConfig) -> D3SModel:
     """The networks, with a head that knows nothing yet."""
     tensors = dict(checkpoint.tensors) | {JUDGEMENT + k: v for k, v in JudgementHead().state_dict().items()}
-    config = D3SModel.constants(checkpoint).with_rules(rules)
     model = D3SModel.from_checkpoint(dataclasses.replace(checkpoint, tensors=tensors), torch.device("cpu"), config)
     if preset == "fast":
         make_fast(model)
@@ -165,7 +167,7 @@ def _load(path: Path, origin: str) -> Samples:
         with np.load(path, allow_pickle=False) as archive:
             if str(archive["origin"]) != origin:
                 raise CheckpointError(
-                    f"the samples {path} are of other weights, data, seed or preset; remove them, "
+                    f"the samples {path} are of other weights, data, seed, preset or views; remove them, "
                     "or choose another output"
                 )
             return Samples(*(archive[field.name] for field in dataclasses.fields(Samples)))
