@@ -115,7 +115,10 @@ def compare(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _renewed(folder: Path) -> Iterator[Path]:
-    """A folder for what is to stand in another, and comes there all at once: a killed run leaves the earlier files."""
+    """A folder for what is to stand in another, and is moved there when the last of it is written.
+
+    A run that is killed before leaves the earlier files; only between the moves, file by file, could it leave both.
+    """
     new = folder / ".new"
     shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
     new.mkdir()

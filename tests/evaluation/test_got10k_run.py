@@ -569,6 +569,6 @@ def test_a_run_that_is_told_to_end(val: Path, tmp_path: Path, kind: signal.Signa
     assert not list(output.rglob("*.part"))
     finished = results(output)
     assert all(path.with_name(f"{path.parent.name}_time.txt").is_file() for path in output.rglob("*_001.txt"))
-    drift(val, output)
+    drift(val, output, pool=Pool(workers))
     drift(val, tmp_path / "whole")
     assert results(output) == results(tmp_path / "whole") and finished.items() < results(output).items()
