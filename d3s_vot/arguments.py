@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d3s_vot.zoo import Choice
 
 # Constants by name: those that the weights were made for, and others that a tracker may have.
-RULES = ("weights", "published", "calibrated", "judged", "corrected", "guarded")
+RULES = ("weights", "published", "calibrated", "judged", "witnessed", "corrected", "guarded")
 
 
 def whole_number(text: str) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from d3s_vot.constants import Constants
 from d3s_vot.errors import InputError
 from d3s_vot.given import Frame, Given
+from d3s_vot.regions import Box
 from d3s_vot.steps import Steps
 from d3s_vot.weights.checkpoint import Checkpoint
 
@@ -30,6 +31,24 @@ class Target(ABC):
         """
 
 
+class Witness(Target):
+    """A target that another tracker's target asks in every frame, and leads back when it is elsewhere."""
+
+    @property
+    @abstractmethod
+    def box(self) -> Box:
+        """Where the target is taken to be, in the last frame."""
+
+    @property
+    @abstractmethod
+    def seen(self) -> bool:
+        """Whether the last frame showed it there."""
+
+    @abstractmethod
+    def lead(self, box: Box) -> None:
+        """Go on from the middle and the area of this box; what was learnt stays."""
+
+
 class Model(ABC):
     """Weights on one device, for any number of targets; nothing changes in it once it is made.
 
@@ -45,6 +64,8 @@ class Model(ABC):
         config: its constants.
         device: where the networks run.
         networks: all that a frame passes, each a function of tensors; the preset fast puts compiled ones there.
+        wants: name of weights of another tracker, whose targets its own ask in every frame, as `Witness`.
+        witness: the model of those, once it is loaded; it has networks of its own.
     """
 
     name: ClassVar[str]
@@ -55,6 +76,12 @@ class Model(ABC):
     config: Any
     device: torch.device
     networks: dict[str, nn.Module]
+    wants: str | None = None
+    witness: Model | None = None
+
+    def __deepcopy__(self, memo: object) -> Model:
+        """Itself: copies of its targets share it, as all do."""
+        return self
 
     @classmethod
     @abstractmethod

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class Choice:
         preset: "exact" reproduces the reference in float32; "fast" has the networks in half precision where the
             hardware has it, on a CPU through OpenVINO.
         rules: constants of the tracker: "weights", those that the weights were made for, or a name that the tracker
-            has for others; D3S has "published", "calibrated" and "judged" (see
-            `D3SConfig`), ECO "published", "corrected" and "guarded".
+            has for others; D3S has "published", "calibrated", "judged" and "witnessed" (see `D3SConfig`), ECO
+            "published", "corrected" and "guarded".
         trunk: file of the ImageNet trunk, for weights whose trunk comes from no package.
     """
 
@@ -63,6 +63,8 @@ class Choice:
         model = kind.from_checkpoint(checkpoint, device, kind.configure(checkpoint, self.rules), trunk)
         if self.preset == "fast":
             make_fast(model)
+        if model.wants is not None:
+            model.witness = replace(self, tracker=model.wants, device=device, rules="weights", trunk=None).load_model()
         return model
 
     def demand_masks(self, what: str, remedy: str) -> None:
@@ -110,7 +112,7 @@ def load_tracker(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         trunk_weights: file of the ImageNet trunk, for weights whose trunk comes from no package.
         preset: "exact" or "fast", see `Choice`.
-        rules: "weights", "published", "calibrated", "judged", see `Choice`.
+        rules: "weights", "published", "calibrated", "judged", "witnessed", see `Choice`.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another network.

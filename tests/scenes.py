@@ -29,6 +29,20 @@ def scene(t: int, height: int = 120, width: int = 160) -> tuple[np.ndarray, Box]
     return ground, Box(x - 15, y - 15, 31, 31)
 
 
+def picture(at: tuple[int, int] | None, size: int = 40, height: int = 240, width: int = 320) -> np.ndarray:
+    """A textured ground, the same each time, and the textured disc of `scene` at (x, y); none where there is none."""
+    rng = np.random.default_rng(1)
+    ground = cv2.GaussianBlur(rng.integers(0, 120, (height, width, 3), np.uint8), (0, 0), 2)
+    if at is not None:
+        disc, _ = scene(0)
+        x, y = at
+        half = size // 2
+        mask = cv2.circle(np.zeros((size, size), np.uint8), (half, half), half * 3 // 4, 1, -1).astype(bool)
+        pasted = cv2.resize(disc[30:70, 20:60], (size, size))
+        ground[y - half : y + half, x - half : x + half][mask] = pasted[mask]
+    return ground
+
+
 def resized(image: np.ndarray, box: Box, factor: float) -> tuple[np.ndarray, Box]:
     """A frame and its box as another camera would give them, of the same view in more or fewer pixels."""
     small = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)

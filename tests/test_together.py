@@ -73,7 +73,7 @@ def forks(tracker: D3STracker, regions: list[Region]) -> list[D3STracker]:
 
 def copies(trackers: list[D3STracker]) -> list[D3STracker]:
     """The same states again, on the same model: initialisation takes as long as many frames."""
-    return [copy.deepcopy(tracker, {id(tracker.model): tracker.model}) for tracker in trackers]
+    return [copy.deepcopy(tracker) for tracker in trackers]
 
 
 def assert_same(together: Prediction, alone: Prediction) -> None:
@@ -118,7 +118,7 @@ def test_two_trackers_and_three_targets_in_one_video(
             if frame.index == 0:
                 for tracker, region in zip(trackers, regions, strict=True):
                     tracker.initialize(frame.image, region)
-                alone = [copy.deepcopy(each, {id(each.model): each.model}) for each in trackers]
+                alone = [copy.deepcopy(each) for each in trackers]
                 continue
             answers = track_together(trackers, frame.image)
             for together, tracker in zip(answers, alone, strict=True):
@@ -174,7 +174,8 @@ def test_no_target_and_trackers_of_other_kinds(begun: list[D3STracker]) -> None:
     assert track_together([], scene(0)[0]) == []
     single, same = copies(begun[:1]), copies(begun[:1])
     assert track_together(single[0], scene(1)[0])[0].box == track_together(iter(same), scene(1)[0])[0].box
-    first, second, other = *copies(begun[:1]), copy.deepcopy(begun[0]), matching()
+    model = begun[0].model
+    (first,), second, other = copies(begun[:1]), copy.deepcopy(begun[0], {id(model): copy.copy(model)}), matching()
     assert first.model is not second.model
     other.initialize(*scene(0))
     answers = track_together([other, first, second], scene(1)[0])

@@ -86,11 +86,19 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
     lost_after: int = constant(3, 1, 10**6)  # frames without the target, then it is searched for
     search_places: int = constant(3, 1, 1000)  # patches that a frame of the search looks at
 
+    # A second tracker (ours; see witnessed.py)
+    witness: int = constant(0, 0, 1)  # 1: what it says of place and size is heard; needs judgement
+    witness_apart: float = constant(0.4, 0, 1)  # overlap of the two boxes, below which one of them is wrong
+    quality_box: float = constant(0.9, 0, 1)  # less is trusted to the mask: the box goes so far to the other's
+    quality_lead: float = constant(0.5, 0, 1)  # from here the other is led to where this one is, if it sees less
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, unit in (("gem_patch_size", 2 * self.gem_stride), ("segm_crop_size", 16), ("filter_size", 2)):
             if getattr(self, name) % unit:
                 raise InputError(f"the constant {name} is {getattr(self, name)}; give a multiple of {unit}")
+        if self.witness and not self.judgement:
+            raise InputError("the constant witness is 1 and judgement 0; a second tracker is heard by the head's word")
         if self.gem_window_size < 2 * self.gem_patch_size:  # the samples are moved and turned in it
             raise InputError(f"the constant gem_window_size is {self.gem_window_size}; give two patches or more")
 
@@ -109,6 +117,11 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
         """Calibrated, with a head that judges every frame and a search for what was lost; for the shipped weights."""
         return cls(box_calibration=0.5, judgement=1)
 
+    @classmethod
+    def witnessed(cls) -> D3SConfig:
+        """Judged, with ECO-lite0 as a second witness of place and size; for the shipped weights."""
+        return cls(box_calibration=0.5, judgement=1, witness=1)
+
     @property
     def gem_feature_size(self) -> int:
         """Side of the feature map of a search patch."""
@@ -116,4 +129,9 @@ class D3SConfig(FactorizedConfig, LocalizationConfig):
 
 
 # Rules by name; those of a checkpoint are in its metadata.
-RULES = {"published": D3SConfig.published(), "calibrated": D3SConfig.calibrated(), "judged": D3SConfig.judged()}
+RULES = {
+    "published": D3SConfig.published(),
+    "calibrated": D3SConfig.calibrated(),
+    "judged": D3SConfig.judged(),
+    "witnessed": D3SConfig.witnessed(),
+}

@@ -7,8 +7,8 @@ moves the position, the size and the online model:
 - the size follows the mask beside the first frame's own mask, where the head sees the same size; else both by half;
 - GEM learns from trusted frames alone, and the judgement remembers what the target looked like in the last of them;
 - after some frames without the target, growing surroundings of the last trusted place are searched at the last trusted
-  size, with what GEM learnt in the first frame; what is found must be better than what is enough to be kept. What
-  there is at the present place is followed meanwhile: a target that has changed looks like a target that is lost.
+  size, or nearly that, with what GEM learnt in the first frame; what is found must be better than what is enough to be
+  kept. What there is at the present place is followed meanwhile: a target that has changed looks like one that is lost.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class JudgedTarget(D3STarget):
             elsewhere = yield from self._search(frame, searching)
             enough = max(self.config.quality_found, view.verdict.quality + BETTER)
             if elsewhere is not None and elsewhere.verdict.quality >= enough:
-                return self._found(elsewhere)
+                most = self.config.size_change_lost
+                change = elsewhere.verdict.log_size - self._usual_log_size
+                return self._found(elsewhere, self._trusted[1] * math.exp(min(max(change, -most), most)))
         return prediction
 
     def _weigh(self, sight: Sight, judgement: Judgement, view: View) -> Prediction:
@@ -145,13 +147,19 @@ class JudgedTarget(D3STarget):
         """sqrt(w h) that the target is taken to have, or None where that is not known; two witnesses are asked."""
         if view.verdict.quality < self.config.quality_size:
             return None
-        ratio = math.exp(view.verdict.log_size - self._usual_log_size)
-        told = math.sqrt(math.prod(self.size_hw)) * ratio
-        if view.length is None:
+        measured, told = self._measured(view), self._told(view)
+        if measured is None:
             return told
-        measured = view.length / self._usual_length
         apart = abs(math.log(measured / told))
         return measured if apart < self.config.size_agreement else math.sqrt(measured * told)
+
+    def _told(self, view: View) -> float:
+        """sqrt(w h) of the target by the head's word, pixels of the image."""
+        return math.sqrt(math.prod(self.size_hw)) * math.exp(view.verdict.log_size - self._usual_log_size)
+
+    def _measured(self, view: View) -> float | None:
+        """The same by the mask's, beside the first frame's own mask; None where there is none."""
+        return None if view.length is None else view.length / self._usual_length
 
     # What it changes.
 
@@ -191,14 +199,12 @@ class JudgedTarget(D3STarget):
             return None
         return (yield from self._view(frame, best[1], (self._base_hw[0] * scale, self._base_hw[1] * scale)))
 
-    def _found(self, view: View) -> Prediction:
-        """Go to where the target was found again, with its size when it was trusted, or nearly that."""
+    def _found(self, view: View, scale: float) -> Prediction:
+        """Go to where the target was found again, at this scale."""
         segmentation = self.segmenter.judge(view.crop, view.probability, uncertainty=0.0)
         x, y = view.crop.center if segmentation.center is None else segmentation.center
         self.position_yx = (y, x)
-        most = self.config.size_change_lost
-        change = view.verdict.log_size - self._usual_log_size
-        self._rescale(self._trusted[1] * math.exp(min(max(change, -most), most)))
+        self._rescale(scale)
         self.missed = 0
         self._trusted = (self.position_yx, self.scale)
         return self._answer(segmentation, view.verdict.quality, visible=True, flag=Flag.NORMAL)

@@ -25,6 +25,7 @@ from d3s_vot.trackers.d3s.config import RULES, D3SConfig
 from d3s_vot.trackers.d3s.judged import JudgedTarget
 from d3s_vot.trackers.d3s.network import Features, SegmentationNetwork, Template, location_channel
 from d3s_vot.trackers.d3s.target import D3STarget
+from d3s_vot.trackers.d3s.witnessed import WITNESS, WitnessedTarget
 from d3s_vot.trunks.create import create_trunk
 from d3s_vot.trunks.trunk import CHANNELS, PACKAGED, Trunk
 from d3s_vot.weights.checkpoint import Checkpoint
@@ -136,6 +137,7 @@ class D3SModel(Model):
         head: JudgementHead | None = None,
     ) -> None:
         self.device, self.config, self.architecture = device, config, trunk.name
+        self.wants = WITNESS if config.witness else None
         self.network = network.to(device).eval().requires_grad_(False)
         self.trunk = trunk.to(device)
         self.gem_trunk = self.trunk if gem_trunk is trunk else gem_trunk.to(device)
@@ -196,6 +198,8 @@ class D3SModel(Model):
 
     def begin(self, frame: Frame, given: Given) -> D3STarget:
         """See `Model.begin`."""
+        if self.config.witness:
+            return WitnessedTarget(self, frame, given)
         return JudgedTarget(self, frame, given) if self.head else D3STarget(self, frame, given)
 
     # What the targets of a frame share.

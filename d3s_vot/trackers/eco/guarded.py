@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d3s_vot.given import Frame, Given
+from d3s_vot.model import Witness
 from d3s_vot.online import fourier
 from d3s_vot.online.search import places
 from d3s_vot.prediction import Prediction
+from d3s_vot.regions import Box
 from d3s_vot.steps import Pass, Steps
 from d3s_vot.trackers.eco.target import ECOTarget, Sight
 
@@ -56,7 +58,7 @@ class Judgement:
         return 1 - math.exp(-2 * max(self.quality, 0.0))
 
 
-class GuardedTarget(ECOTarget):
+class GuardedTarget(ECOTarget, Witness):
     """One target; arguments as for `ECOTarget`.
 
     Attributes:
@@ -83,6 +85,23 @@ class GuardedTarget(ECOTarget):
             if found is not None:
                 sight, judgement = found
         return self._conclude(sight, judgement)
+
+    @property
+    def box(self) -> Box:
+        """See `Witness.box`."""
+        return self.place.box
+
+    @property
+    def seen(self) -> bool:
+        """See `Witness.seen`."""
+        return self.missed == 0
+
+    def lead(self, box: Box) -> None:
+        """See `Witness.lead`."""
+        x, y = box.center
+        scale = math.sqrt(box.w * box.h / math.prod(self.place.base_hw))
+        self.place = self._trusted = self.place.moved((y - 0.5, x - 0.5), scale, self._image_hw, self.config)
+        self.missed = 0
 
     # What is asked of a frame. Nothing is changed by it.
 

@@ -86,5 +86,5 @@ def test_rules_by_name() -> None:
     assert RULES["judged"].changes() == {"box_calibration": 0.5, "judgement": 1}
     assert load_tracker("D3S", device="cpu").config == RULES["judged"]
     assert load_tracker("D3S", device="cpu", rules="published").config == RULES["published"]
-    with pytest.raises(InputError, match="no rules 'mine'; use weights, published, calibrated or judged"):
+    with pytest.raises(InputError, match="no rules 'mine'; use weights, published, calibrated, judged or witnessed"):
         load_tracker("D3S", device="cpu", rules="mine")

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scenes import scene
+from scenes import picture, scene
 
 from d3s_vot import Box, CheckpointError, D3STracker, Prediction, load_tracker, track_together
 from d3s_vot.online.evidence import MEASURES, gather
@@ -23,18 +23,6 @@ from d3s_vot.zoo import load_checkpoint, save_checkpoint
 @pytest.fixture(scope="module")
 def judged() -> D3STracker:
     return load_tracker("D3S", "cpu", rules="judged")
-
-
-def picture(at: tuple[int, int] | None, height: int = 240, width: int = 320) -> np.ndarray:
-    """A textured ground, the same each time, and the textured disc of `scene` at (x, y); none where there is none."""
-    rng = np.random.default_rng(1)
-    ground = cv2.GaussianBlur(rng.integers(0, 120, (height, width, 3), np.uint8), (0, 0), 2)
-    if at is not None:
-        disc, _ = scene(0)
-        x, y = at
-        mask = cv2.circle(np.zeros((40, 40), np.uint8), (20, 20), 15, 1, -1).astype(bool)
-        ground[y - 20 : y + 20, x - 20 : x + 20][mask] = disc[30:70, 20:60][mask]
-    return ground
 
 
 def box(x: int, y: int) -> Box:

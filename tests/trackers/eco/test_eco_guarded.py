@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from scenes import scene
+from scenes import picture, scene
 
 from d3s_vot import Box, Prediction, Tracker, load_tracker, track_together
 from d3s_vot.regions import box_iou
@@ -29,20 +29,6 @@ def lite() -> Tracker:
     """The tracker with smaller samples, and fewer steps in the first frame."""
     features = Features(create_trunk("efficientnet_lite0"), EARLY)
     return Tracker(ECOModel(features, "efficientnet_lite0", QUICK, torch.device("cpu")))
-
-
-def picture(at: tuple[int, int] | None, size: int = 40, height: int = 240, width: int = 320) -> np.ndarray:
-    """A textured ground, the same each time, and the textured disc of `scene` at (x, y); none where there is none."""
-    rng = np.random.default_rng(1)
-    ground = cv2.GaussianBlur(rng.integers(0, 120, (height, width, 3), np.uint8), (0, 0), 2)
-    if at is not None:
-        disc, _ = scene(0)
-        x, y = at
-        half = size // 2
-        mask = cv2.circle(np.zeros((size, size), np.uint8), (half, half), half * 3 // 4, 1, -1).astype(bool)
-        pasted = cv2.resize(disc[30:70, 20:60], (size, size))
-        ground[y - half : y + half, x - half : x + half][mask] = pasted[mask]
-    return ground
 
 
 def box(x: int, y: int, side: int = 31) -> Box:
@@ -128,3 +114,15 @@ def test_the_vertex_of_three_scores() -> None:
     values = [math.cos(x - 0.3) for x in (-1, 0, 1)]
     assert vertex(values, 1) == pytest.approx(0.3, abs=0.02)
     assert vertex(values, 0) == vertex([1.0], 0) == vertex([1, 1, 1], 1) == 0
+
+
+def test_led_elsewhere_it_goes_on_from_there(lite: Tracker) -> None:
+    tracker = lite.fork()
+    follow(tracker, [picture((80, 90))] * 3)
+    target = tracker.target
+    assert isinstance(target, GuardedTarget) and target.seen
+    before = {block: filter.filter.clone() for block, filter in target.filters.items()}
+    target.lead(Box.from_center(230, 160, 20, 45))  # of a square's area
+    assert target.box.center == pytest.approx((230, 160)) and target.box.w == pytest.approx(30)
+    assert all(torch.equal(before[block], filter.filter) for block, filter in target.filters.items())
+    assert box_iou(tracker.track(picture((232, 161))).box, box(232, 161)) > 0.6

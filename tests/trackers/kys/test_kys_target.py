@@ -29,7 +29,7 @@ def begun() -> Tracker:
 
 def tracker(**rules: float) -> Tracker:
     """On its first frame, from where these rules hold."""
-    made = copy.deepcopy(begun(), {id(random_model()): random_model()})
+    made = copy.deepcopy(begun())
     made.target.config = dataclasses.replace(made.target.config, **rules)
     return made
 
