@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for what the 
 import cv2
 import numpy as np
 import pytest
+import toolkit
 import torch
 from small import save_small
 
@@ -34,6 +35,13 @@ def pytest_terminal_summary(
     seed = config.getoption("randomly_seed", None)
     if exitstatus and seed is not None:
         terminalreporter.write_line(f"in the order of --randomly-seed={seed}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folder_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of results that several tests look at; the workers of pytest-xdist have folders of their own in it."""
+    own = tmp_path_factory.getbasetemp()
+    toolkit.folder_of_this_run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from waiting import PATIENCE
@@ -69,18 +69,27 @@ def vot(*arguments: str, **settings: str) -> str:
     return done.stdout + done.stderr
 
 
-@functools.cache
-def _scratch() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="d3s-vot-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+folder_of_this_run: Path | None = None  # set before the tests; all processes of a run of them have the same
+
+
+def _made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is made by whichever process of the run needs it first; one that fails leaves it to the next."""
+    assert folder_of_this_run is not None
+    folder = folder_of_this_run / name
+    with folder.with_suffix(".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if not lock.read():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            lock.write("made")
     return folder
 
 
 @functools.cache
 def sample() -> Path:
-    """The folder of all sample sequences, rendered once."""
-    write_sample(_scratch() / "sample")
-    return _scratch() / "sample"
+    """The folder of all sample sequences, rendered once; do not write to it."""
+    return _made_once("sample", write_sample)
 
 
 def new_workspace(root: Path) -> Path:
@@ -95,14 +104,17 @@ def new_workspace(root: Path) -> Path:
     return root
 
 
-@functools.cache
-def evaluated() -> Path:
-    """A workspace that the toolkit has evaluated and analysed (analysis/all.json); do not write to it."""
-    root = new_workspace(_scratch() / "workspace")
+def _evaluate(root: Path) -> None:
+    new_workspace(root)
     printed = vot("evaluate", "--workspace", str(root), "StandIn")
     printed += vot("analysis", "--workspace", str(root), "--name", "all", "--format", "json", "StandIn")
     assert (root / "analysis" / "all.json").is_file(), printed
-    return root
+
+
+@functools.cache
+def evaluated() -> Path:
+    """A workspace that the toolkit has evaluated and analysed (analysis/all.json); do not write to it."""
+    return _made_once("evaluated", _evaluate)
 
 
 def copy_of_evaluated(root: Path) -> Path:
