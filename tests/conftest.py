@@ -55,15 +55,17 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Ctrl-C is heard, by this process and by those that it starts, as on a terminal.
+def signals_are_heard() -> Iterator[None]:
+    """Ctrl-C and a closed terminal are heard, by this process and by those that it starts, as on a terminal.
 
-    Whoever runs the tests may ignore it, as a script's background job and a worker of pytest-xdist do; programs
-    inherit that.
+    Whoever runs the tests may ignore them, as a script's background job, nohup and a worker of pytest-xdist do;
+    programs inherit that.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
+    closed = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, ctrl_c)
+    signal.signal(signal.SIGHUP, closed)
 
 
 @pytest.fixture(scope="session")

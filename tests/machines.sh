@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-SETTINGS=(as-here rounding-default rounding-avx2 onednn-avx2 empty-home sigint-ignored seed-1 seed-2 one-core busy)
+SETTINGS=(as-here rounding-default rounding-avx2 onednn-avx2 empty-home signals-ignored seed-1 seed-2 one-core busy)
 folder=$(mktemp -d /tmp/d3s.XXXXXX)  # short, as paths of sockets must be
 loops=()
 end_loops() {
@@ -28,7 +28,7 @@ under() {
             mkdir "$folder/home" "$folder/tmp"
             HOME=$folder/home TMPDIR=$folder/tmp D3S_VOT_SHARED=/nowhere suite
             ;;
-        sigint-ignored) (trap '' INT && suite) ;;
+        signals-ignored) (trap '' INT HUP && suite) ;; # as in a script's background job, and by nohup
         seed-*) suite --randomly-seed="${1#seed-}" ;;
         one-core) taskset -c 0 .venv/bin/python -m pytest ;;
         busy)
