@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ostrack_golden import random_checkpoint
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from d3s_vot import Box, InputError, Polygon, load_tracker
 from d3s_vot.compute.half import Half
@@ -150,16 +151,27 @@ def test_the_preset_fast_follows_nearly_alike(tmp_path):
         if "the preset fast" not in str(error):
             raise
         pytest.skip(str(error))
-    first, second = run(fast, 3), run(load_tracker(weights, "cpu"), 3)
-    assert numbers(first[0])[:4] == pytest.approx(numbers(second[0])[:4], abs=2)
-    assert first[0].confidence == pytest.approx(second[0].confidence, abs=0.05)
-    assert [numbers(p) for p in first] == [numbers(p) for p in run(fast, 3)]
+    exact = load_tracker(weights, "cpu")
+    differences = [np.abs(looked(fast.model, seed) - looked(exact.model, seed)).mean() for seed in range(5)]
+    # The processor's half precision may eliminate another candidate, which moves a map of random weights by more.
+    assert np.median(differences) < 0.01 and max(differences) < 0.2
+    assert [numbers(p) for p in run(fast, 3)] == [numbers(p) for p in run(fast, 3)]
+
+
+def looked(model, seed):
+    """The maps of a random search crop, against a template out of it."""
+    size, inner = model.config.search_size, model.config.template_size
+    noise = np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
+    crop = cv2.GaussianBlur(noise, (0, 0), 3)
+    with torch.inference_mode():
+        return model.look([(crop, model.encode([crop[:inner, :inner]])[0])])[0]
 
 
 def test_half_precision_in_torch_as_on_a_gpu(weights):
     exact, half = load_tracker(weights, "cpu"), load_tracker(weights, "cpu")
     half.model.networks = {n: Half(network, half.model.device) for n, network in half.model.networks.items()}
-    quick, slow = run(half, 1)[0], run(exact, 1)[0]
+    with sdpa_kernel(SDPBackend.MATH):  # torch's fused one ends in an error with AMX, but without AVX-512
+        quick, slow = run(half, 1)[0], run(exact, 1)[0]
     assert quick.confidence == pytest.approx(slow.confidence, abs=0.05)
     assert quick.confidence != slow.confidence
 
